@@ -1,0 +1,47 @@
+// What a transformer is, as numbers. One schema for pipeline.yaml, checkpoints and the programmatic API.
+
+import { z } from "zod";
+
+/** Sizes and choices of one model. Terms and defaults follow Hillier et al. 2024, table 1. */
+export const modelConfigSchema = z
+  .strictObject({
+    contextWindow: z.int().min(1).describe("Positions the model sees at once (tokens)"),
+    hiddenDim: z.int().min(1).describe("Width of the residual stream"),
+    numLayers: z.int().min(1),
+    numHeads: z.int().min(1).describe("Query heads"),
+    numKvHeads: z.int().min(1).describe("Key/value heads; each serves numHeads / numKvHeads query heads"),
+    ffn: z.enum(["swiglu", "gelu"]).default("swiglu").describe("Feed-forward: gated SwiGLU, or plain GELU"),
+    ffnDim: z.int().min(1),
+    positions: z.enum(["rope", "sincos", "learned", "none"]).default("rope"),
+    norm: z.enum(["rms", "layer"]).default("rms"),
+    tied: z.boolean().default(true).describe("Output projection shares the embedding matrix"),
+    bias: z.boolean().default(false),
+    init: z.enum(["default", "stlm"]).default("default").describe("`stlm`: the paper's own initialisation"),
+    dropout: z.number().min(0).lt(1).default(0.1).describe("After the embedding, on attention weights and on attention output"),
+  })
+  .refine((config) => config.hiddenDim % config.numHeads === 0, { message: "hiddenDim must be a multiple of numHeads" })
+  .refine((config) => config.numHeads % config.numKvHeads === 0, { message: "numHeads must be a multiple of numKvHeads" });
+
+/** As written in pipeline.yaml; the vocabulary comes from the tokenizer. */
+export type ModelParams = z.output<typeof modelConfigSchema>;
+
+export interface ModelConfig extends ModelParams {
+  readonly vocabSize: number;
+}
+
+/**
+ * Exact number of parameters. Sinusoidal tables and RoPE have none.
+ * Hillier et al. 2024, table 1: hidden 512, 8 layers, 16/4 heads, SwiGLU 1536, tied, vocabulary 50,257 gives 49,857,536.
+ */
+export function countParameters(config: ModelConfig): number {
+  const { vocabSize: V, hiddenDim: C, numLayers: L, ffnDim: F } = config;
+  const headDim = C / config.numHeads;
+  const kvDim = config.numKvHeads * headDim;
+  const qkvOut = C + 2 * kvDim;
+  const ffnIn = config.ffn === "swiglu" ? 2 * F : F;
+  const norm = config.norm === "layer" && config.bias ? 2 * C : C;
+  const attention = C * qkvOut + C * C + (config.bias ? qkvOut + C : 0);
+  const ffn = C * ffnIn + F * C + (config.bias ? ffnIn + C : 0);
+  const embedding = V * C * (config.tied ? 1 : 2) + (config.positions === "learned" ? config.contextWindow * C : 0);
+  return embedding + L * (attention + ffn + 2 * norm) + norm;
+}
