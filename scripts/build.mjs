@@ -20,5 +20,7 @@ if (existsSync(main)) {
   mkdirSync(path.dirname(link), { recursive: true });
   rmSync(link, { force: true });
   symlinkSync(path.relative(path.dirname(link), main), link);
-  execFileSync(process.execPath, [main, "schema", "--write", path.join("schema", "pipeline.schema.json")], { cwd: root });
+  execFileSync(process.execPath, [main, "schema", "--write", path.join("schema", "pipeline.schema.json")], {
+    cwd: root,
+  });
 }

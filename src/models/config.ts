@@ -17,10 +17,17 @@ export const modelConfigSchema = z
     tied: z.boolean().default(true).describe("Output projection shares the embedding matrix"),
     bias: z.boolean().default(false),
     init: z.enum(["default", "stlm"]).default("default").describe("`stlm`: the paper's own initialisation"),
-    dropout: z.number().min(0).lt(1).default(0.1).describe("After the embedding, on attention weights and on attention output"),
+    dropout: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0.1)
+      .describe("After the embedding, on attention weights and on attention output"),
   })
   .refine((config) => config.hiddenDim % config.numHeads === 0, { message: "hiddenDim must be a multiple of numHeads" })
-  .refine((config) => config.numHeads % config.numKvHeads === 0, { message: "numHeads must be a multiple of numKvHeads" });
+  .refine((config) => config.numHeads % config.numKvHeads === 0, {
+    message: "numHeads must be a multiple of numKvHeads",
+  });
 
 /** As written in pipeline.yaml; the vocabulary comes from the tokenizer. */
 export type ModelParams = z.output<typeof modelConfigSchema>;
