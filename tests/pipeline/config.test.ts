@@ -1,0 +1,207 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { loadPipeline } from "../../src/pipeline/config.ts";
+import type { StageModule } from "../../src/pipeline/modules.ts";
+import { defineStage, type StageDefinition } from "../../src/pipeline/stage.ts";
+import { formatUserError, UserError } from "../../src/util/errors.ts";
+
+const definitions: Record<string, StageDefinition> = {
+  source: defineStage({
+    doc: "Makes text.",
+    inputs: {},
+    params: z.strictObject({ dataset: z.enum(["stories", "speeches"]) }),
+    outputs: { corpus: "dataset" },
+    determinism: "external",
+    run: async () => {},
+  }) as unknown as StageDefinition,
+  train: defineStage({
+    doc: "Trains.",
+    inputs: { corpus: "dataset" },
+    params: z.strictObject({
+      steps: z.int().min(1),
+      rate: z.number().default(0.1),
+      model: z.strictObject({ width: z.int(), depth: z.int().default(2) }).optional(),
+    }),
+    outputs: { model: "model", notes: "files" },
+    determinism: "bitwise",
+    seeded: true,
+    run: async () => {},
+  }) as unknown as StageDefinition,
+  report: defineStage({
+    doc: "Reports.",
+    inputs: { models: "model[]", one: "model?" },
+    params: z.strictObject({ hypotheses: z.array(z.looseObject({ name: z.string() })).default([]) }),
+    outputs: { report: "report" },
+    determinism: "bitwise",
+    run: async () => {},
+  }) as unknown as StageDefinition,
+};
+
+async function loadModule(use: string): Promise<StageModule> {
+  const definition = definitions[use];
+  if (!definition) throw new UserError(`There is no stage module "${use}".`, { code: "UNKNOWN_STAGE_MODULE" });
+  const code = { bundle: "sha256:0", native: {}, packages: {} } as const;
+  return { use, file: `${use}.ts`, definition, code, bundleFile: "" };
+}
+
+const BASE = `profile: small
+params:
+  corpus: { dataset: stories }
+  models:
+    wide: { width: 8 }
+    deep: { extends: wide, depth: 9 }
+  train: { steps: 5 }
+profiles:
+  small: {}
+  large:
+    train: { steps: 50 }
+    models: { wide: { width: 80 } }
+stages:
+  corpus: { use: source }
+  train:
+    use: train
+    matrix: { model: [wide, deep], seed: [1, 2] }
+    inputs: { corpus: corpus }
+    params: { model: "\${models.\${model}}" }
+  report:
+    use: report
+    inputs: { models: "train[*]" }
+hypotheses:
+  deep-is-better:
+    claim: Deep beats wide.
+    treatment: { model: deep }
+    control: { model: wide }
+    metric: loss
+    direction: lower
+    smallestEffect: 0.1
+`;
+
+function load(text: string, options: { profile?: string; set?: string[] } = {}) {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), "stlm-config-")), "pipeline.yaml");
+  writeFileSync(file, text);
+  return loadPipeline({ file, loadModule, ...options });
+}
+
+async function failure(text: string, options: { profile?: string; set?: string[] } = {}): Promise<string> {
+  try {
+    await load(text, options);
+  } catch (error) {
+    if (error instanceof UserError) return formatUserError(error);
+    throw error;
+  }
+  throw new Error("the pipeline was accepted");
+}
+
+describe("a good pipeline.yaml", () => {
+  test("becomes instances in topological order with resolved parameters", async () => {
+    const pipeline = await load(BASE);
+    expect(pipeline.nodes.map((node) => node.id)).toEqual([
+      "corpus",
+      "train[model=wide,seed=1]",
+      "train[model=wide,seed=2]",
+      "train[model=deep,seed=1]",
+      "train[model=deep,seed=2]",
+      "report",
+    ]);
+    const deep = pipeline.byId.get("train[model=deep,seed=2]")!;
+    expect(deep.params).toEqual({ steps: 5, rate: 0.1, model: { width: 8, depth: 9 } });
+    expect(deep.seed).toBe(2);
+    expect(deep.inputs).toEqual({ corpus: { node: "corpus", output: "corpus" } });
+    expect(pipeline.byId.get("report")!.inputs["models"]).toHaveLength(4);
+  });
+
+  test("hands the registered hypotheses to the stage that writes the report", async () => {
+    const { params } = (await load(BASE)).byId.get("report")!;
+    expect(params["hypotheses"]).toMatchObject([{ name: "deep-is-better", smallestEffect: 0.1 }]);
+  });
+
+  test("takes a profile's values over the shared ones, before extends", async () => {
+    const node = (await load(BASE, { profile: "large" })).byId.get("train[model=deep,seed=1]")!;
+    expect(node.params).toEqual({ steps: 50, rate: 0.1, model: { width: 80, depth: 9 } });
+  });
+
+  test("takes --set over the profile, and lets it change the matrix", async () => {
+    const pipeline = await load(BASE, { profile: "large", set: ["train.steps=7", "stages.train.matrix.seed=[3]"] });
+    expect(pipeline.byId.get("train[model=wide,seed=3]")!.params["steps"]).toBe(7);
+    expect(pipeline.byId.has("train[model=wide,seed=1]")).toBe(false);
+  });
+
+  test("leaves excluded cells out and adds included ones", async () => {
+    const text = BASE.replace(
+      "seed: [1, 2] }",
+      "seed: [1, 2], exclude: [{ model: deep, seed: 2 }], include: [{ model: deep, seed: 7 }] }",
+    );
+    const ids = (await load(text)).nodes.map((node) => node.id).filter((id) => id.startsWith("train"));
+    expect(ids).toEqual([
+      "train[model=wide,seed=1]",
+      "train[model=wide,seed=2]",
+      "train[model=deep,seed=1]",
+      "train[model=deep,seed=7]",
+    ]);
+  });
+
+  test("lets a stage extend another", async () => {
+    const text = `${BASE.replace("hypotheses:", "  again: { extends: train, matrix: { model: [wide] }, params: { steps: 1 } }\nhypotheses:")}`;
+    const node = (await load(text)).byId.get("again[model=wide,seed=1]")!;
+    expect(node.params).toMatchObject({ steps: 1, model: { width: 8 } });
+  });
+
+  test("substitutes matrix values into a command and leaves the shell's variables alone", async () => {
+    const text = BASE.replace(
+      "hypotheses:",
+      '  plot: { cmd: "plot ${which} ${train.steps} ${HOME}", matrix: { which: [a] }, inputs: { models: "train[*].model" }, outs: [out/] }\nhypotheses:',
+    );
+    const node = (await load(text)).byId.get("plot[which=a]")!;
+    expect(node.work).toMatchObject({ kind: "command", command: { command: "plot a 5 ${HOME}", outs: ["out/"] } });
+    expect(node.inputs["models"]).toHaveLength(4);
+  });
+});
+
+describe("a mistake in pipeline.yaml is one message that says where", () => {
+  const cases: Record<string, [string, { profile?: string; set?: string[] }?]> = {
+    "a typo in a top-level key": [BASE.replace("hypotheses:", "hypothesis:")],
+    "a typo in a stage key": [BASE.replace("inputs: { corpus: corpus }", "input: { corpus: corpus }")],
+    "a typo in a parameter": [BASE.replace("steps: 50", "stepz: 50"), { profile: "large" }],
+    "a typo in a parameter given by --set": [BASE, { set: ["train.stpes=50"] }],
+    "a typo in a namespace": [BASE.replace("train: { steps: 5 }", "trian: { steps: 5 }")],
+    "an unknown model in the matrix": [BASE.replace("[wide, deep]", "[wide, deap]")],
+    "an unknown stage module": [BASE.replace("use: source", "use: sauce")],
+    "an unknown input stage": [BASE.replace("corpus: corpus }", "corpus: corpsu }")],
+    "an unknown input name": [BASE.replace("inputs: { corpus: corpus }", "inputs: { corpos: corpus }")],
+    "a missing input": [BASE.replace("    inputs: { corpus: corpus }\n", "")],
+    "an illegal value": [BASE.replace("dataset: stories", "dataset: storys")],
+    "a missing value": [BASE.replace("train: { steps: 5 }", "train: {}")],
+    "a wrong type": [BASE.replace("train: { steps: 5 }", "train: { steps: many }")],
+    "a stage with neither use nor cmd": [BASE.replace("corpus: { use: source }", "corpus: {}")],
+    "an unknown profile": [BASE, { profile: "larg" }],
+    "an extends that goes in a circle": [BASE.replace("wide: { width: 8 }", "wide: { extends: deep, width: 8 }")],
+    "broken YAML": [BASE.replace("params:", "params: {")],
+    "one input for many instances": [BASE.replace("inputs: { models:", "inputs: { one: train, models:")],
+    "a --set without a value": [BASE, { set: ["train.steps"] }],
+  };
+  for (const [name, [text, options]] of Object.entries(cases)) {
+    test(name, async () => {
+      await expect(`${await failure(text, options)}\n`).toMatchFileSnapshot(
+        `../golden/config/${name.replaceAll(" ", "-").replaceAll("--", "-")}.txt`,
+      );
+    });
+  }
+});
+
+test("a circle of stages names each of them", async () => {
+  const text = `stages:
+  a: { cmd: "x", inputs: { b: b }, outs: [o] }
+  b: { cmd: "x", inputs: { c: c }, outs: [o] }
+  c: { cmd: "x", inputs: { a: a }, outs: [o] }
+`;
+  expect(await failure(text)).toContain("a -> b -> c -> a");
+});
+
+test("a missing pipeline.yaml says what to do", async () => {
+  await expect(loadPipeline({ file: "/nonexistent/pipeline.yaml", loadModule })).rejects.toThrow(
+    /There is no pipeline.yaml/,
+  );
+});
