@@ -1,7 +1,7 @@
 // The DAG as text, Mermaid or DOT; by stage, or with every instance of a matrix.
 
 import type { Pipeline, StageNode } from "./node.ts";
-import { dependenciesOf } from "./topology.ts";
+import { upstreamOf } from "./selection.ts";
 
 export const drawingFormats = ["text", "mermaid", "dot"] as const;
 export type DrawingFormat = (typeof drawingFormats)[number];
@@ -21,14 +21,14 @@ export function drawPipeline(pipeline: Pipeline, format: DrawingFormat, expand: 
 }
 
 function instanceBoxes(pipeline: Pipeline): Box[] {
-  return pipeline.nodes.map((node) => ({ name: node.id, label: node.id, reads: dependenciesOf(node) }));
+  return pipeline.nodes.map((node) => ({ name: node.id, label: node.id, reads: upstreamOf(node) }));
 }
 
 function stageBoxes(pipeline: Pipeline): Box[] {
   const groups = new Map<string, StageNode[]>();
   for (const node of pipeline.nodes) groups.set(node.name, [...(groups.get(node.name) ?? []), node]);
   return [...groups].map(([name, nodes]) => {
-    const reads = new Set(nodes.flatMap((node) => dependenciesOf(node).map((id) => pipeline.byId.get(id)!.name)));
+    const reads = new Set(nodes.flatMap((node) => upstreamOf(node).map((id) => pipeline.byId.get(id)!.name)));
     return { name, label: nodes.length > 1 ? `${name} x ${nodes.length}` : name, reads: [...reads] };
   });
 }

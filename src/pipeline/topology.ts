@@ -1,15 +1,8 @@
 // Inputs first: a stable topological order, and the message for a circle.
 
 import { UserError } from "../util/errors.ts";
-import type { ArtifactRef, StageNode } from "./node.ts";
-
-/** Ids of the instances whose outputs a node reads, without repeats. */
-export function dependenciesOf(node: StageNode): readonly string[] {
-  const refs = Object.values(node.inputs).flatMap((input): readonly ArtifactRef[] =>
-    Array.isArray(input) ? input : [input as ArtifactRef],
-  );
-  return [...new Set(refs.map((ref) => ref.node))];
-}
+import type { StageNode } from "./node.ts";
+import { upstreamOf } from "./selection.ts";
 
 /** Depth-first in the given order, so ties keep the order of pipeline.yaml. Throws UserError CYCLE with the whole circle. */
 export function topologicalOrder(nodes: readonly StageNode[]): readonly StageNode[] {
@@ -29,7 +22,7 @@ export function topologicalOrder(nodes: readonly StageNode[]): readonly StageNod
       });
     }
     state.set(node.id, "open");
-    for (const id of dependenciesOf(node)) visit(byId.get(id)!);
+    for (const id of upstreamOf(node)) visit(byId.get(id)!);
     trail.pop();
     state.set(node.id, "done");
     order.push(node);

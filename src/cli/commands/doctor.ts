@@ -1,0 +1,136 @@
+// `doctor`: what this machine has, what the lab needs, and what to do about the difference.
+
+import { accessSync, constants, existsSync, statfsSync } from "node:fs";
+import { availableParallelism, cpus, totalmem } from "node:os";
+import path from "node:path";
+import { describeCpu } from "../../backend/cpu/build.ts";
+import { resolveDevice } from "../../backend/index.ts";
+import { messageOf } from "../../util/errors.ts";
+import { formatBytes } from "../../util/format.ts";
+import { packageVersion } from "../../util/package-root.ts";
+import { columns, EXIT, print, printJson } from "../output.ts";
+
+type Verdict = "ok" | "warning" | "missing";
+
+interface Finding {
+  readonly what: string;
+  readonly verdict: Verdict;
+  readonly detail: string;
+  /** What to do; only where the verdict is not ok. */
+  readonly remedy?: string | undefined;
+}
+
+const NEEDED_NODE = [20, 19] as const;
+const NEEDED_DISK_BYTES = 2e9;
+
+export async function doctor(options: { directory: string; json: boolean }): Promise<number> {
+  const findings = [
+    node(),
+    machine(),
+    await compilerAndCpuDevice(),
+    await device(),
+    await loads("DuckDB", "@duckdb/node-api"),
+    await loads("esbuild", "esbuild"),
+    ...disk(options.directory),
+    lab(options.directory),
+  ];
+  if (options.json) printJson({ version: packageVersion(), findings });
+  else {
+    const marks: Record<Verdict, string> = { ok: "ok", warning: "warn", missing: "FAIL" };
+    print(`stlm-pipeline ${packageVersion()}`);
+    print(columns(findings.map(({ what, verdict, detail }) => [marks[verdict], what, detail])));
+    for (const { what, remedy } of findings) if (remedy) print(`-> ${what}: ${remedy}`);
+  }
+  return findings.some((finding) => finding.verdict === "missing") ? EXIT.stageFailed : EXIT.done;
+}
+
+function node(): Finding {
+  const [major, minor] = process.versions.node.split(".").map(Number) as [number, number];
+  const good = major > NEEDED_NODE[0] || (major === NEEDED_NODE[0] && minor >= NEEDED_NODE[1]);
+  return {
+    what: "Node.js",
+    verdict: good ? "ok" : "missing",
+    detail: process.versions.node,
+    remedy: good ? undefined : `install Node.js ${NEEDED_NODE.join(".")} or newer`,
+  };
+}
+
+function machine(): Finding {
+  const model = cpus()[0]?.model.trim() || "unknown processor";
+  return {
+    what: "machine",
+    verdict: "ok",
+    detail: `${process.platform}-${process.arch}, ${availableParallelism()} cores (${model}), ${formatBytes(totalmem())} memory`,
+  };
+}
+
+async function compilerAndCpuDevice(): Promise<Finding> {
+  const cpu = await describeCpu();
+  if (!cpu.available) {
+    return {
+      what: "cpu device",
+      verdict: "warning",
+      detail: cpu.reason ?? "not available",
+      remedy:
+        "install a C compiler (Debian: apt-get install gcc libc6-dev); until then training uses the slow reference device",
+    };
+  }
+  return {
+    what: "cpu device",
+    verdict: "ok",
+    detail: `${cpu.isa}, ${cpu.compiler ?? "prebuilt library"}, ${cpu.library}`,
+  };
+}
+
+async function device(): Promise<Finding> {
+  const chosen = await resolveDevice("auto");
+  return { what: "--device auto", verdict: "ok", detail: `means ${chosen} here` };
+}
+
+async function loads(what: string, name: string): Promise<Finding> {
+  try {
+    await import(name);
+    return { what, verdict: "ok", detail: "loads" };
+  } catch (error) {
+    return { what, verdict: "missing", detail: messageOf(error), remedy: "run npm install again in this folder" };
+  }
+}
+
+function disk(directory: string): Finding[] {
+  const folder = existsSync(path.join(directory, "artifacts")) ? path.join(directory, "artifacts") : directory;
+  try {
+    accessSync(folder, constants.W_OK);
+  } catch {
+    return [
+      {
+        what: "disk",
+        verdict: "missing",
+        detail: `${folder} is not writable`,
+        remedy: "change its owner or mode, or make the lab elsewhere",
+      },
+    ];
+  }
+  const { bavail, bsize } = statfsSync(folder);
+  const free = bavail * bsize;
+  const enough = free > NEEDED_DISK_BYTES;
+  return [
+    {
+      what: "disk",
+      verdict: enough ? "ok" : "warning",
+      detail: `${formatBytes(free)} free`,
+      remedy: enough
+        ? undefined
+        : "free some space: artifacts of the default profile need about 0.2 GB, those of 50m about 80 GB",
+    },
+  ];
+}
+
+function lab(directory: string): Finding {
+  const found = existsSync(path.join(directory, "pipeline.yaml"));
+  return {
+    what: "lab",
+    verdict: found ? "ok" : "warning",
+    detail: found ? path.join(path.resolve(directory), "pipeline.yaml") : "no pipeline.yaml here",
+    remedy: found ? undefined : "change to a lab's folder, or make one with `stlm-pipeline init DIR`",
+  };
+}

@@ -1,0 +1,56 @@
+// The plan as rows: what `status` and `repro --dry-run` print.
+
+import { deviceClassOf, resolveDevice } from "../backend/index.ts";
+import { describeReason, type Plan, type PlannedNode, planPipeline } from "../pipeline/planner.ts";
+import type { Lab } from "./lab.ts";
+
+export type DeviceChoice = "auto" | "cpu" | "cuda" | "reference";
+
+export interface PlanRow {
+  readonly id: string;
+  /** `would run` and `waits` where nothing is settled. */
+  readonly state: "fresh" | "cached" | "would run" | "waits";
+  readonly reason: string;
+}
+
+export async function planLab(
+  { pipeline, store }: Lab,
+  options: { device: DeviceChoice; force?: boolean; targets?: readonly string[] },
+): Promise<Plan> {
+  const device = await resolveDevice(options.device);
+  return planPipeline({
+    pipeline,
+    store,
+    device,
+    deviceClass: deviceClassOf,
+    force: options.force ?? false,
+    targets: options.targets,
+  });
+}
+
+export function planRows(plan: Plan): PlanRow[] {
+  return plan.nodes.map((planned) => ({ id: planned.node.id, state: stateOf(planned), reason: reasonOf(planned) }));
+}
+
+/** `12 stages: 3 would run, 4 wait for them, 5 fresh` */
+export function planSummary(plan: Plan): string {
+  const states = plan.nodes.map(stateOf);
+  const count = (state: PlanRow["state"]) => states.filter((other) => other === state).length;
+  const parts = [
+    [count("would run"), "would run"],
+    [count("waits"), "wait for those"],
+    [count("cached"), "cached"],
+    [count("fresh"), "fresh"],
+  ] as const;
+  const text = parts.filter(([number]) => number > 0).map(([number, label]) => `${number} ${label}`);
+  return `${plan.nodes.length} stages: ${text.join(", ")}.`;
+}
+
+function stateOf(planned: PlannedNode): PlanRow["state"] {
+  if (planned.state === "stale") return "would run";
+  return planned.state === "blocked" ? "waits" : planned.state;
+}
+
+function reasonOf(planned: PlannedNode): string {
+  return "reason" in planned ? describeReason(planned.reason) : "";
+}
