@@ -15,7 +15,7 @@ export type ItemRow = {
   readonly item_id: string;
   /** Items that share it are not independent; an item alone is its own cluster. */
   readonly cluster: string;
-  /** Place in the benchmark's files, from 0. */
+  /** Place among the items that were scored, which keep the order of the files; from 0. */
   readonly item: number;
   readonly num_choices: number;
   readonly gold: number;

@@ -1,6 +1,6 @@
 // Parquet files with given columns, whose bytes depend on the rows alone: one thread, rows in order, zstd.
 
-import { systemErrorCode, UserError } from "../util/errors.ts";
+import { messageOf, UserError } from "../util/errors.ts";
 
 export type ColumnType = "VARCHAR" | "BOOLEAN" | "INTEGER" | "DOUBLE" | "INTEGER[]" | "DOUBLE[]";
 type Scalar = string | boolean | number | null;
@@ -50,20 +50,29 @@ export async function writeParquet<Name extends string>(
   }
 }
 
-/** All rows of `file`, in its order. Throws a UserError when it is missing or lacks a column. */
+/** All rows of `file`, in its order. Throws a UserError when it is missing, damaged or lacks a column. */
 export async function readParquet<Name extends string>(
   file: string,
   columns: Readonly<Record<Name, ColumnType>>,
 ): Promise<Record<Name, unknown>[]> {
-  const names = Object.keys(columns) as Name[];
+  const names = Object.keys(columns);
+  return (await select(file, names.map((name) => `"${name}"`).join(", "))) as Record<Name, unknown>[];
+}
+
+/** All rows of `file`, whatever its columns, in its order, each as the text of a JSON object. */
+export async function readParquetAsJson(file: string): Promise<string[]> {
+  const rows = await select(file, "to_json(source)::VARCHAR AS json");
+  return rows.map(({ json }) => String(json));
+}
+
+async function select(file: string, expressions: string): Promise<Record<string, unknown>[]> {
   const { instance, connection } = await openDatabase();
   try {
-    const list = names.map((name) => `"${name}"`).join(", ");
-    const reader = await connection.runAndReadAll(`SELECT ${list} FROM read_parquet(${sqlString(file)})`);
-    return reader.getRowObjectsJS() as Record<Name, unknown>[];
+    const literal = file.replaceAll(/[[*?]/g, "[$&]"); // else DuckDB reads them as a pattern
+    const query = `SELECT ${expressions} FROM read_parquet(${sqlString(literal)}) AS source`;
+    return (await connection.runAndReadAll(query)).getRowObjectsJS();
   } catch (cause) {
-    if (systemErrorCode(cause) !== undefined) throw cause;
-    throw new UserError(`${file} cannot be read as a table with the columns ${names.join(", ")}.`, {
+    throw new UserError(`${file} cannot be read as Parquet: ${messageOf(cause).split("\n")[0]}.`, {
       code: "PARQUET_UNREADABLE",
       where: { file },
       hint: "Run `stlm-pipeline audit` to find damaged artifacts, then `stlm-pipeline repro` to make them again.",

@@ -15,7 +15,7 @@ function row(correct: boolean, subtask = "", logProbs = correct ? [-1, -2] : [-2
   return judge(itemOf(choices, { subtask }), 0, requests, logProbs);
 }
 
-const scoreGroups = fc.array(fc.array(fc.constantFrom(0, 1), { minLength: 1, maxLength: 30 }), {
+const scoreGroups = fc.array(fc.array(fc.constantFrom<number>(0, 1), { minLength: 1, maxLength: 30 }), {
   minLength: 1,
   maxLength: 8,
 });
@@ -47,7 +47,10 @@ describe("groupStandardError", () => {
       fc.property(scoreGroups, (groups) => {
         const total = groups.flat().length;
         const pooled = groupStandardError(groups);
-        if (total === groups.length) return expect(pooled).toBeNull();
+        if (total === groups.length) {
+          expect(pooled).toBeNull();
+          return;
+        }
         let numerator = 0;
         for (const scores of groups) {
           const n = scores.length;
