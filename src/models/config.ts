@@ -23,7 +23,10 @@ export const modelConfigSchema = z
       .lt(1)
       .default(0.1)
       .describe("After the embedding, on attention weights and on attention output"),
-    parameters: z.int().optional().describe("The exact number of parameters that is expected; training refuses another"),
+    parameters: z
+      .int()
+      .optional()
+      .describe("The exact number of parameters that is expected; training refuses another"),
   })
   .refine((config) => config.hiddenDim % config.numHeads === 0, { message: "hiddenDim must be a multiple of numHeads" })
   .refine((config) => config.numHeads % config.numKvHeads === 0, {

@@ -1,0 +1,81 @@
+// Text from a model, one token at a time: temperature, then top-k, then top-p (nucleus sampling, Holtzman et al. 2020).
+
+import type { Backend } from "../backend/backend.ts";
+import { BufferPool } from "../tensor/pool.ts";
+import { withTape } from "../tensor/tape.ts";
+import { CounterRandom, PURPOSE } from "../util/philox.ts";
+import type { Transformer } from "./transformer.ts";
+
+export interface SamplingOptions {
+  readonly maxTokens: number;
+  /** 0 always takes the most probable token. */
+  readonly temperature: number;
+  /** Only the k most probable tokens; undefined for all. */
+  readonly topK?: number | undefined;
+  /** Only the most probable tokens that together have this probability; undefined for all. */
+  readonly topP?: number | undefined;
+  readonly seed: number;
+  /** Generation ends before this id, usually the end of text. */
+  readonly stopAt?: number | undefined;
+}
+
+/**
+ * Ids that continue `prompt` (at least one id). Beyond the context window the model sees the last contextWindow ids,
+ * counted from position 0 again. The same seed gives the same ids on the same device class.
+ */
+export function* generate(
+  model: Transformer,
+  backend: Backend,
+  prompt: Int32Array,
+  options: SamplingOptions,
+): Generator<number> {
+  if (prompt.length === 0) throw new RangeError("generate: the prompt has no ids; start from the end-of-text id");
+  const pool = new BufferPool(backend);
+  const random = new CounterRandom(options.seed, PURPOSE.sample);
+  const ids = [...prompt];
+  for (let n = 0; n < options.maxTokens; n++) {
+    pool.trim(); // every pass is one token longer
+    const logits = nextLogits(model, pool, ids.slice(-model.config.contextWindow));
+    const id = sampleFrom(logits, options, random.uniform(n));
+    if (id === options.stopAt) return;
+    ids.push(id);
+    yield id;
+  }
+}
+
+/** Logits of the token after `ids`: (V). */
+export function nextLogits(model: Transformer, pool: BufferPool, ids: readonly number[]): Float32Array {
+  return withTape(pool, {}, (tape) => {
+    const [T, C] = [ids.length, model.config.hiddenDim];
+    const hidden = model.hidden(tape.input(Int32Array.from(ids), [1, T]));
+    const last = tape.backend.read(hidden.buffer, (T - 1) * C, C);
+    return model.logits(tape.input(last, [1, C])).read() as Float32Array; // only the last row is projected
+  });
+}
+
+/** The id that a uniform draw from [0, 1) picks. Equal logits are ordered by id. */
+export function sampleFrom(
+  logits: Float32Array,
+  { temperature, topK, topP }: Pick<SamplingOptions, "temperature" | "topK" | "topP">,
+  draw: number,
+): number {
+  const order = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b);
+  const best = order[0]!;
+  if (temperature === 0) return best;
+  const kept = order.slice(0, topK ?? order.length);
+  const weights = kept.map((id) => Math.exp((logits[id]! - logits[best]!) / temperature));
+  let total = weights.reduce((sum, weight) => sum + weight, 0);
+  if (topP !== undefined) {
+    let count = 0;
+    let sum = 0;
+    while (count < kept.length && sum < topP * total) sum += weights[count++]!;
+    kept.length = count;
+    total = sum;
+  }
+  let rest = draw * total;
+  for (const [i, id] of kept.entries()) {
+    rest -= weights[i]!;
+    if (rest < 0) return id;
+  }
+  return kept[kept.length - 1]!;
+}
