@@ -66,6 +66,8 @@ export interface StageContext<Params, Inputs extends Record<string, InputType>, 
   readonly work: string;
   /** `--data-dir` or STLM_DATA_DIR: a folder of data sets outside the lab. */
   readonly dataDir: string | undefined;
+  /** Folder of pipeline.yaml, which relative paths in parameters start from; without it, the current folder. */
+  readonly root?: string | undefined;
   /** Aborted on Ctrl-C; long loops stop at the next safe point by `signal.throwIfAborted()`. */
   readonly signal: AbortSignal;
   readonly log: StageLog;

@@ -1,0 +1,203 @@
+// The `dataset` parameter of the download stage: a known name, its first files, the user's own files, a URL, or a
+// list of these, which makes a mix.
+
+import { type Dirent, readdirSync, statSync } from "node:fs";
+import path from "node:path";
+import { z } from "zod";
+import { compareUtf8 } from "../../util/canonical-json.ts";
+import { type Digest, isDigest } from "../../util/digest.ts";
+import { didYouMean, UserError } from "../../util/errors.ts";
+import { type Dataset, type DatasetFile, type FileFormat, fileFormats, type TextRule } from "./dataset.ts";
+import { type DatasetName, datasetNames, datasets } from "./index.ts";
+
+const textRule = {
+  template: z.string().min(1).default("{text}").describe("How a row becomes a document, `{title}\\n{text}`."),
+  separator: z.string().min(1).optional().describe("Cuts text files into documents, `<|endoftext|>`."),
+  documentBytes: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("Cuts text files without marks at the first line end after this many bytes."),
+};
+
+const about = {
+  name: z
+    .string()
+    .regex(/^[\w.-]+$/, "a name has letters, digits, `.`, `_` and `-`")
+    .optional(),
+  license: z.string().default("LicenseRef-unknown").describe("SPDX identifier; recorded with the data."),
+};
+
+const sha256 = z
+  .string()
+  .transform((text) => (text.startsWith("sha256:") ? text : `sha256:${text}`).toLowerCase())
+  .refine(isDigest, "a SHA-256 has 64 hexadecimal digits");
+
+const named = z.enum(datasetNames);
+const partSchema = z.strictObject({
+  name: named,
+  files: z.int().min(1).describe("Take only the first files of the set."),
+});
+const ownSchema = z.strictObject({
+  path: z.string().min(1).describe("A file, or a folder that is read whole; relative to pipeline.yaml."),
+  format: z.enum(fileFormats).optional(),
+  ...textRule,
+  ...about,
+});
+const urlSchema = z.strictObject({
+  url: z.url({ protocol: /^https?$/ }),
+  sha256: sha256.optional(),
+  format: z.enum(fileFormats).optional(),
+  ...textRule,
+  ...about,
+});
+const oneSchema = z.union([named, ownSchema, urlSchema, partSchema], { error: explainChoice });
+
+/** Parsed by the download stage; `expandChoice` turns it into a data set. */
+export const datasetChoiceSchema = z.union([oneSchema, z.array(oneSchema).min(1)], { error: explainChoice });
+
+export type DatasetChoice = z.output<typeof datasetChoiceSchema>;
+type OneChoice = z.output<typeof oneSchema>;
+
+function explainChoice(issue: { readonly input?: unknown }): string {
+  const { input } = issue;
+  const named = typeof input === "object" && input !== null && "name" in input && "files" in input;
+  const word = named ? input.name : input;
+  if (typeof word === "string" && !(word in datasets)) {
+    return `"${word}" is no data set.${didYouMean(word, datasetNames)} Data sets are: ${datasetNames.join(", ")}; or { path: ./mytexts }, or { url, sha256 }`;
+  }
+  return "A data set is a name, { name, files }, { path, format?, template?, separator?, documentBytes? }, { url, sha256?, ... }, or a list of these";
+}
+
+/**
+ * The data set that a choice means. Paths are resolved against `root`, the folder of pipeline.yaml.
+ * Throws a UserError for a path that is missing or holds nothing readable.
+ */
+export function expandChoice(choice: DatasetChoice, root: string): Dataset {
+  if (!Array.isArray(choice)) return expandOne(choice, root);
+  const parts = choice.map((part) => expandOne(part, root));
+  return parts.length === 1 ? parts[0]! : mix(parts);
+}
+
+function expandOne(choice: OneChoice, root: string): Dataset {
+  if (typeof choice === "string") return datasets[choice as DatasetName];
+  if ("url" in choice) return fromUrl(choice);
+  if ("path" in choice) return fromPath(choice, root);
+  const whole: Dataset = datasets[choice.name];
+  return { ...whole, files: whole.files.slice(0, choice.files) };
+}
+
+/** One data set out of several: every file keeps its own text rule, in a folder of its own. */
+function mix(parts: readonly Dataset[]): Dataset {
+  const kinds = new Set(parts.map((part) => part.kind));
+  if (kinds.size > 1) {
+    throw new UserError("A mix cannot join texts and benchmarks.", {
+      code: "DATASET_MIX",
+      where: { path: "dataset" },
+      hint: `Give the benchmarks a stage of their own. The mix names: ${parts.map((part) => part.name).join(", ")}.`,
+    });
+  }
+  const unique = (texts: readonly string[]) => [...new Set(texts)];
+  return {
+    name: parts.map((part) => part.name).join("+"),
+    kind: parts[0]!.kind,
+    license: unique(parts.map((part) => part.license)).join(" AND "),
+    homepage: unique(parts.map((part) => part.homepage)).join(" "),
+    language: unique(parts.map((part) => part.language)).join(", "),
+    description: parts.map((part) => part.description).join(" "),
+    size: parts.map((part) => part.size).join("; "),
+    files: parts.flatMap((part, index) =>
+      part.files.map((file) => ({ ...file, path: `${index}-${part.name}/${file.path}`, text: file.text ?? part.text })),
+    ),
+    text: parts[0]!.text,
+  };
+}
+
+/** Only what was given: the schema's defaults leave no undefined members behind. */
+function ruleOf(choice: z.output<typeof ownSchema> | z.output<typeof urlSchema>): TextRule {
+  const { template, separator, documentBytes } = choice;
+  return {
+    template,
+    ...(separator === undefined ? {} : { separator }),
+    ...(documentBytes === undefined ? {} : { documentBytes }),
+  };
+}
+
+function own(name: string, license: string, files: readonly DatasetFile[], text: TextRule): Dataset {
+  return {
+    name,
+    kind: "text",
+    license,
+    homepage: "",
+    language: "und",
+    description: "Texts of the user's own.",
+    size: `${files.length} files`,
+    files,
+    text,
+  };
+}
+
+function fromUrl(choice: z.output<typeof urlSchema>): Dataset {
+  const file = decodeURIComponent(path.posix.basename(new URL(choice.url).pathname)) || "download";
+  const format = choice.format ?? formatOf(file) ?? unknownFormat(choice.url);
+  const pin = choice.sha256 === undefined ? {} : { sha256: choice.sha256 as Digest };
+  const files: DatasetFile[] = [{ path: file, format, source: { kind: "url", urls: [choice.url] }, ...pin }];
+  return own(choice.name ?? safeName(file), choice.license, files, ruleOf(choice));
+}
+
+function fromPath(choice: z.output<typeof ownSchema>, root: string): Dataset {
+  const target = path.resolve(root, choice.path);
+  const stats = statSync(target, { throwIfNoEntry: false });
+  if (stats === undefined) {
+    throw new UserError(`There is no file or folder ${choice.path}.`, {
+      code: "DATASET_NOT_FOUND",
+      where: { path: "dataset.path" },
+      hint: `Looked at ${target}: paths are relative to the folder of pipeline.yaml.`,
+    });
+  }
+  const found = stats.isDirectory() ? listFiles(target) : [path.basename(target)];
+  const folder = stats.isDirectory() ? target : path.dirname(target);
+  const files = found.flatMap((name): DatasetFile[] => {
+    const format = choice.format ?? formatOf(name);
+    if (format === undefined) return [];
+    return [{ path: name, format, source: { kind: "own", path: path.join(folder, name) } }];
+  });
+  if (files.length === 0) {
+    throw new UserError(`${choice.path} holds no file that can be read as text.`, {
+      code: "DATASET_EMPTY",
+      where: { path: "dataset.path" },
+      hint: `Readable are .${fileFormats.join(", .")}; for other names say format: txt.`,
+    });
+  }
+  return own(choice.name ?? safeName(path.basename(target)), choice.license, files, ruleOf(choice));
+}
+
+/** Files below a folder, with `/`, in the order of their UTF-8 bytes; hidden ones and linked folders left out. */
+function listFiles(folder: string, below = ""): string[] {
+  const entries: Dirent[] = readdirSync(path.join(folder, below), { withFileTypes: true });
+  const names = entries
+    .filter((entry) => !entry.name.startsWith("."))
+    .flatMap((entry) => {
+      const name = below === "" ? entry.name : `${below}/${entry.name}`;
+      if (entry.isDirectory()) return listFiles(folder, name);
+      const isFile = entry.isFile() || statSync(path.join(folder, name), { throwIfNoEntry: false })?.isFile() === true;
+      return isFile ? [name] : [];
+    });
+  return names.sort(compareUtf8);
+}
+
+function formatOf(name: string): FileFormat | undefined {
+  const lower = name.toLowerCase();
+  if (/\.(md|text)$/.test(lower)) return "txt";
+  return fileFormats.find((format) => lower.endsWith(`.${format}`));
+}
+
+function unknownFormat(name: string): never {
+  throw new UserError(`The format of ${name} cannot be told from its name.`, {
+    code: "DATASET_FORMAT",
+    where: { path: "dataset.format" },
+    hint: `Say format: one of ${fileFormats.join(", ")}.`,
+  });
+}
+
+const safeName = (name: string) => name.replace(/[^\w.-]/g, "-");

@@ -1,0 +1,100 @@
+// What a data set is: where its files come from, what pins them, whose they are, and how a row becomes a document.
+
+import type { Digest } from "../../util/digest.ts";
+
+export const fileFormats = ["jsonl", "jsonl.gz", "json", "txt", "txt.gz", "parquet", "arrow"] as const;
+
+/** `json` is one array of objects; `txt` is one document a file unless the text rule cuts it. */
+export type FileFormat = (typeof fileFormats)[number];
+
+export type FileSource =
+  /** Ships with the package, below `assets/`. */
+  | { readonly kind: "asset"; readonly path: string }
+  /** Lies below the folder that `--data-dir` or STLM_DATA_DIR names. */
+  | { readonly kind: "data-dir"; readonly path: string }
+  /** A file of the user's own; absolute. */
+  | { readonly kind: "own"; readonly path: string }
+  /** Mirrors of one file, tried in this order. */
+  | { readonly kind: "url"; readonly urls: readonly string[] };
+
+export interface DatasetFile {
+  /** Below `files/` of the artifact, with `/`. */
+  readonly path: string;
+  readonly format: FileFormat;
+  readonly source: FileSource;
+  /** Without it the bytes of the first use are pinned: recorded in dataset.json and shown. */
+  readonly sha256?: Digest;
+  readonly bytes?: number;
+  /** The benchmark whose items the file holds (`blimp`). */
+  readonly benchmark?: string;
+  /** Overrides the data set's rule: the parts of a mix differ. */
+  readonly text?: TextRule;
+}
+
+/** How a file becomes documents. */
+export interface TextRule {
+  /** `{text}`, or `Question: {conversations.0.value}`: a path into the row. For text files `{text}` is the piece. */
+  readonly template: string;
+  /** Text files are cut at this string; newlines at both ends of a piece are dropped. */
+  readonly separator?: string;
+  /** Text files without marks are cut at the first line end at or after this many bytes. */
+  readonly documentBytes?: number;
+}
+
+export interface Dataset {
+  readonly name: string;
+  readonly kind: "text" | "benchmark";
+  /** SPDX identifiers where they exist. */
+  readonly license: string;
+  readonly homepage: string;
+  /** BCP 47, or the name of a programming language. */
+  readonly language: string;
+  /** One sentence. */
+  readonly description: string;
+  /** For people: documents, megabytes, tokens. */
+  readonly size: string;
+  readonly files: readonly DatasetFile[];
+  readonly text: TextRule;
+}
+
+/** A row's `text` column is the document. */
+export const PLAIN_TEXT: TextRule = { template: "{text}" };
+
+/** Question and answer of the first exchange, in the words of the paper's own loader. */
+export const FIRST_EXCHANGE: TextRule = {
+  template: "Question: {conversations.0.value}\nAnswers: {conversations.1.value}",
+};
+
+/** A file of the Hugging Face hub at a pinned revision. */
+export function hubFile(
+  repository: string,
+  revision: string,
+  path: string,
+  format: FileFormat,
+  pin: { sha256?: string; bytes?: number } = {},
+): DatasetFile {
+  return {
+    path,
+    format,
+    source: { kind: "url", urls: [`https://huggingface.co/datasets/${repository}/resolve/${revision}/${path}`] },
+    ...(pin.sha256 === undefined ? {} : { sha256: `sha256:${pin.sha256}` as const }),
+    ...(pin.bytes === undefined ? {} : { bytes: pin.bytes }),
+  };
+}
+
+/** A file below the folder of `--data-dir`. */
+export function localFile(path: string, format: FileFormat, bytes: number, sha256: string): DatasetFile {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  return { path: name, format, source: { kind: "data-dir", path }, bytes, sha256: `sha256:${sha256}` };
+}
+
+/** A file that ships below `assets/data/`. */
+export function bundledFile(name: string, bytes: number, sha256: string): DatasetFile {
+  return {
+    path: name,
+    format: "jsonl.gz",
+    source: { kind: "asset", path: `data/${name}` },
+    bytes,
+    sha256: `sha256:${sha256}`,
+  };
+}

@@ -1,0 +1,90 @@
+// The documents of a `dataset` folder, one after the other: files in the order of dataset.json, rows in the order of
+// the file. Nothing is loaded whole.
+
+import { createHash } from "node:crypto";
+import path from "node:path";
+import { UserError } from "../util/errors.ts";
+import type { FileFormat } from "./datasets/dataset.ts";
+import { readDatasetManifest } from "./datasets/manifest.ts";
+import { readGzippedJsonLines, readJsonArray, readJsonLines } from "./readers/json.ts";
+import { readParquet } from "./readers/parquet.ts";
+import type { ReadCounts, Reader } from "./readers/reader.ts";
+import { readGzippedText, readText } from "./readers/text.ts";
+
+export interface SourceDocument {
+  readonly text: string;
+  /** The text's UTF-8 bytes. */
+  readonly utf8: Buffer;
+  /** SHA-256 of `utf8`, 32 bytes. */
+  readonly hash: Buffer;
+}
+
+export interface ReadDocumentsOptions {
+  readonly signal: AbortSignal;
+  /** Filled in place; read it after the last document. */
+  readonly counts?: ReadCounts;
+  /** Bytes of the source files that were consumed, of all their bytes. */
+  readonly onProgress?: (done: number, total: number, file: string) => void;
+}
+
+const readers: Record<Exclude<FileFormat, "arrow">, Reader> = {
+  jsonl: readJsonLines,
+  "jsonl.gz": readGzippedJsonLines,
+  json: readJsonArray,
+  txt: readText,
+  "txt.gz": readGzippedText,
+  parquet: readParquet,
+};
+
+/**
+ * Streams a data set. Empty documents are left out and counted; a row that cannot be read is a UserError with its
+ * file and line. Throws a UserError for benchmarks, whose items are no running text.
+ */
+export async function* readDocuments(folder: string, options: ReadDocumentsOptions): AsyncGenerator<SourceDocument> {
+  const manifest = readDatasetManifest(folder);
+  if (manifest.kind !== "text") {
+    throw new UserError(`The data set ${manifest.name} holds benchmark items, not text.`, {
+      code: "NOT_TEXT",
+      hint: "Give the tokenize stage a text data set, such as bundled-stories.",
+    });
+  }
+  const counts = options.counts ?? { empty: 0, replaced: 0 };
+  const total = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
+  let done = 0;
+  for (const file of manifest.files) {
+    if (file.format === "arrow") throw arrowUnsupported(file.path);
+    const onRead = (bytes: number) => {
+      done += bytes;
+      options.onProgress?.(done, total, file.path);
+    };
+    const { template, separator, documentBytes } = file.text ?? manifest.text;
+    const text = {
+      template,
+      ...(separator === undefined ? {} : { separator }),
+      ...(documentBytes === undefined ? {} : { documentBytes }),
+    };
+    const source = {
+      path: path.join(folder, "files", ...file.path.split("/")),
+      label: file.path,
+      bytes: file.bytes,
+      text,
+    };
+    for await (const document of readers[file.format](source, { signal: options.signal, counts, onRead })) {
+      if (document === "") {
+        counts.empty++;
+        continue;
+      }
+      const utf8 = Buffer.from(document, "utf8");
+      yield { text: document, utf8, hash: createHash("sha256").update(utf8).digest() };
+    }
+    options.signal.throwIfAborted();
+  }
+}
+
+function arrowUnsupported(file: string): UserError {
+  return new UserError(`${file} is an Arrow file, which cannot be read yet.`, {
+    code: "ARROW_UNSUPPORTED",
+    where: { file },
+    hint: "Save the data set as Parquet: dataset.to_parquet(...) in Hugging Face datasets.",
+  });
+}

@@ -1,0 +1,224 @@
+// Fills a `dataset` artifact: every file from its source, verified, and dataset.json that says what they are.
+
+import {
+  constants,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import path from "node:path";
+import { prettyCanonicalJson } from "../../util/canonical-json.ts";
+import { type Digest, digestFile } from "../../util/digest.ts";
+import { systemErrorCode, UserError } from "../../util/errors.ts";
+import { formatBytes, formatCount } from "../../util/format.ts";
+import { assetPath } from "../../util/package-root.ts";
+import type { Dataset, DatasetFile } from "../datasets/dataset.ts";
+import { type DownloadOptions, downloadFile } from "./http.ts";
+
+export interface AcquireContext {
+  /** Survives a kill: finished and partial downloads lie here until all files are there. */
+  readonly work: string;
+  readonly dataDir: string | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly signal: AbortSignal;
+  readonly log: {
+    info(message: string): void;
+    warn(message: string): void;
+    progress(done: number, total: number, unit: string, note?: string): void;
+  };
+  readonly http?: Pick<DownloadOptions, "attempts" | "stallMs" | "backoff">;
+}
+
+interface Acquired {
+  readonly bytes: number;
+  readonly sha256: Digest;
+}
+
+/** Writes `dataset.json` and `files/` below `folder`. Throws a UserError for what is missing or not as pinned. */
+export async function acquireDataset(dataset: Dataset, folder: string, context: AcquireContext): Promise<void> {
+  const progress = new Progress(dataset, context);
+  const files: (Acquired & { file: DatasetFile })[] = [];
+  for (const file of dataset.files) {
+    context.signal.throwIfAborted();
+    const target = path.join(folder, "files", ...file.path.split("/"));
+    mkdirSync(path.dirname(target), { recursive: true });
+    const acquired = await acquireFile(dataset, file, target, context, progress);
+    if (file.sha256 === undefined) context.log.info(`${file.path} is pinned on first use: ${acquired.sha256}`);
+    progress.fileDone(acquired.bytes);
+    files.push({ ...acquired, file });
+  }
+  const manifest = {
+    name: dataset.name,
+    kind: dataset.kind,
+    license: dataset.license,
+    homepage: dataset.homepage,
+    files: files.map(({ file, bytes, sha256 }) => ({
+      path: file.path,
+      bytes,
+      sha256,
+      format: file.format,
+      benchmark: file.benchmark,
+      text: file.text,
+    })),
+    text: dataset.text,
+  };
+  writeFileSync(path.join(folder, "dataset.json"), prettyCanonicalJson(manifest));
+}
+
+async function acquireFile(
+  dataset: Dataset,
+  file: DatasetFile,
+  target: string,
+  context: AcquireContext,
+  progress: Progress,
+): Promise<Acquired> {
+  const { source } = file;
+  if (source.kind === "asset") return copyVerified(assetPath(...source.path.split("/")), file, target);
+  if (source.kind === "own") return copyVerified(source.path, file, target);
+  const below = source.kind === "data-dir" ? source.path : `${dataset.name}/${file.path}`;
+  const local = context.dataDir === undefined ? undefined : path.join(context.dataDir, ...below.split("/"));
+  if (local !== undefined && existsSync(local)) return copyVerified(local, file, target);
+  if (source.kind === "data-dir") throw missingLocalFile(dataset, file, local, source.path);
+  return download(source.urls, file, target, context, progress, below);
+}
+
+/** Copies (by reference where the file system can) and digests the copy, so that what is verified is what is kept. */
+function copyVerified(source: string, file: DatasetFile, target: string): Acquired {
+  try {
+    copyFileSync(source, target, constants.COPYFILE_FICLONE);
+  } catch (cause) {
+    if (systemErrorCode(cause) !== "ENOENT" && systemErrorCode(cause) !== "EACCES") throw cause;
+    throw new UserError(`${source} cannot be read (${systemErrorCode(cause)}).`, {
+      code: "FILE_UNREADABLE",
+      hint: "See whether it exists and may be read by you.",
+      cause,
+    });
+  }
+  const { digest, bytes } = digestFile(target);
+  if (file.sha256 !== undefined && digest !== file.sha256) {
+    throw new UserError(`${source} holds the wrong bytes: expected ${file.sha256}, got ${digest}.`, {
+      code: "WRONG_BYTES",
+      where: { file: source },
+      hint: `It has ${formatCount(bytes)} bytes${file.bytes === undefined ? "" : ` instead of ${formatCount(file.bytes)}`}. Replace it with the file as published.`,
+      exitCode: 1,
+    });
+  }
+  return { bytes, sha256: digest };
+}
+
+function missingLocalFile(dataset: Dataset, file: DatasetFile, local: string | undefined, below: string): UserError {
+  const size = file.bytes === undefined ? "" : ` (${formatBytes(file.bytes)})`;
+  return new UserError(`The data set ${dataset.name} is read from a local folder, and ${file.path} is not there.`, {
+    code: "DATA_DIR_FILE_MISSING",
+    hint:
+      local === undefined
+        ? `Name the folder by --data-dir or STLM_DATA_DIR; it must hold ${below}${size}, ${file.sha256}.`
+        : `Put the file${size} at ${local}; its digest is ${file.sha256}.`,
+  });
+}
+
+async function download(
+  urls: readonly string[],
+  file: DatasetFile,
+  target: string,
+  context: AcquireContext,
+  progress: Progress,
+  below: string,
+): Promise<Acquired> {
+  const kept = path.join(context.work, "files", ...file.path.split("/"));
+  const acquired = finishedBefore(kept, file) ?? (await fetchTo(kept, urls, file, context, progress, below));
+  try {
+    linkSync(kept, target); // the copy in `work` stays, so that a kill before the end loses nothing
+  } catch (error) {
+    if (!["EXDEV", "EPERM", "ENOTSUP", "EMLINK"].includes(systemErrorCode(error) ?? "")) throw error;
+    copyFileSync(kept, target, constants.COPYFILE_FICLONE);
+  }
+  return acquired;
+}
+
+async function fetchTo(
+  kept: string,
+  urls: readonly string[],
+  file: DatasetFile,
+  context: AcquireContext,
+  progress: Progress,
+  below: string,
+): Promise<Acquired> {
+  const wanted = { sha256: file.sha256, bytes: file.bytes };
+  try {
+    const acquired = await downloadFile(urls, wanted, kept, {
+      ...context.http,
+      signal: context.signal,
+      environment: context.environment,
+      onProgress: (done, total) => progress.within(file, done, total),
+      onRetry: (message) => context.log.warn(message),
+    });
+    writeFileSync(`${kept}.done`, acquired.sha256);
+    return acquired;
+  } catch (error) {
+    if (!(error instanceof UserError) || error.code !== "DOWNLOAD_FAILED") throw error;
+    const folder = context.dataDir ?? "<folder>";
+    throw new UserError(error.message, {
+      code: error.code,
+      hint: `${error.hint}\nOr put the file at ${folder}/${below} and pass --data-dir ${folder}.`,
+      cause: error,
+      exitCode: 1,
+    });
+  }
+}
+
+/** A file that an earlier, killed run had finished; verified again, because the disk may have lost it since. */
+function finishedBefore(kept: string, file: DatasetFile): Acquired | undefined {
+  if (!existsSync(kept) || !existsSync(`${kept}.done`)) return undefined;
+  const { digest, bytes } = digestFile(kept);
+  const expected = file.sha256 ?? readFileSync(`${kept}.done`, "utf8");
+  return digest === expected && statSync(kept).isFile() ? { sha256: digest, bytes } : undefined;
+}
+
+/** One progress line over all files: in bytes where every size is known, else in files. */
+class Progress {
+  private doneBytes = 0;
+  private doneFiles = 0;
+  private readonly totalBytes: number | undefined;
+  private lastMs = performance.now();
+  private lastBytes = 0;
+  private rate = 0;
+
+  constructor(
+    private readonly dataset: Dataset,
+    private readonly context: AcquireContext,
+  ) {
+    const sizes = dataset.files.map((file) => file.bytes);
+    this.totalBytes = sizes.every((size) => size !== undefined)
+      ? sizes.reduce((sum, size) => sum + size, 0)
+      : undefined;
+  }
+
+  within(file: DatasetFile, done: number, total: number | undefined): void {
+    const now = performance.now();
+    if (now - this.lastMs < 200) return;
+    // A resumed or restarted file jumps; only what came since the last line counts.
+    this.rate = Math.max(0, ((done - this.lastBytes) * 1000) / (now - this.lastMs));
+    this.lastMs = now;
+    this.lastBytes = done;
+    const rate = `${formatBytes(this.rate)}/s`;
+    if (this.totalBytes !== undefined) {
+      this.context.log.progress(this.doneBytes + done, this.totalBytes, "bytes", `${file.path}, ${rate}`);
+      return;
+    }
+    const size = total === undefined ? formatBytes(done) : `${formatBytes(done)} of ${formatBytes(total)}`;
+    this.context.log.progress(this.doneFiles, this.dataset.files.length, "files", `${file.path}: ${size}, ${rate}`);
+  }
+
+  fileDone(bytes: number): void {
+    this.doneBytes += bytes;
+    this.doneFiles++;
+    this.lastBytes = 0;
+    if (this.totalBytes !== undefined) this.context.log.progress(this.doneBytes, this.totalBytes, "bytes");
+    else this.context.log.progress(this.doneFiles, this.dataset.files.length, "files");
+  }
+}

@@ -1,0 +1,78 @@
+// From a data set to ids: learns the tokenizer on the train split alone, then encodes every document.
+
+import { UserError } from "../util/errors.ts";
+import { formatCount } from "../util/format.ts";
+import { type CorpusCounts, newCorpusCounts, readCorpus } from "./corpus.ts";
+import { type SplitRule, splitNames } from "./split.ts";
+import { makeTokenizer, type Tokenizer, type TokenizerKind } from "./tokenizers/index.ts";
+import { dtypeFor, type TokensManifest, TokensWriter } from "./tokens.ts";
+
+export interface TokenizeOptions {
+  /** The `dataset` artifact's folder. */
+  readonly corpus: string;
+  readonly kind: TokenizerKind;
+  readonly vocabSize: number | undefined;
+  readonly split: SplitRule;
+  readonly signal: AbortSignal;
+  /** Bytes of the source files read, of all; once for learning and once for encoding. */
+  readonly onProgress: (done: number, total: number, note: string) => void;
+}
+
+/** The tokenizer; only `bpe` reads the corpus for it. */
+export async function learnTokenizer(options: TokenizeOptions): Promise<Tokenizer> {
+  const { kind, vocabSize, signal } = options;
+  return makeTokenizer(kind, { vocabSize, documents: trainTexts(options), signal });
+}
+
+async function* trainTexts({ corpus, split, signal, onProgress }: TokenizeOptions): AsyncGenerator<string> {
+  const documents = readCorpus(corpus, split, {
+    signal,
+    counts: newCorpusCounts(),
+    onProgress: (done, total) => onProgress(done, total, "learning the tokenizer"),
+  });
+  for await (const document of documents) if (document.split === "train") yield document.text;
+}
+
+/**
+ * Writes a `tokens` artifact. Throws a UserError when a split that was asked for got no document, because no
+ * later stage could say why its numbers are missing.
+ */
+export async function encodeCorpus(
+  tokenizer: Tokenizer,
+  pathOf: (name: string) => string,
+  options: TokenizeOptions,
+): Promise<TokensManifest> {
+  const { vocabSize, endOfText, digest } = tokenizer;
+  const writer = new TokensWriter(pathOf, { dtype: dtypeFor(vocabSize), vocabSize, endOfText, tokenizer: digest });
+  const counts = newCorpusCounts();
+  const documents = readCorpus(options.corpus, options.split, {
+    signal: options.signal,
+    counts,
+    onProgress: (done, total) => options.onProgress(done, total, "encoding"),
+  });
+  for await (const document of documents) writer.write(document, tokenizer.encodeUtf8(document.utf8));
+  const manifest = writer.finish(counts);
+  refuseEmptySplits(manifest, options.split);
+  return manifest;
+}
+
+function refuseEmptySplits(manifest: TokensManifest, rule: SplitRule): void {
+  const wanted = splitNames.filter((name) => name === "train" || rule[name] > 0);
+  const empty = wanted.find((name) => manifest.splits[name].documents === 0);
+  if (empty === undefined) return;
+  const share = empty === "train" ? "" : ` for a share of ${rule[empty]}`;
+  throw new UserError(`No document fell into the ${empty} split.`, {
+    code: "EMPTY_SPLIT",
+    where: { path: `split.${empty}` },
+    hint: `The corpus has ${formatCount(manifest.documents)} documents, too few${share}. Raise split.validation and split.test, give more documents, or cut the text into more of them (separator, documentBytes).`,
+  });
+}
+
+/** What was left out or changed, for the log; nothing when the corpus was clean. */
+export function describeCounts({ duplicates, empty, replaced }: CorpusCounts): string[] {
+  const lines: string[] = [];
+  if (duplicates > 0) lines.push(`${formatCount(duplicates)} exact duplicates left out`);
+  if (empty > 0) lines.push(`${formatCount(empty)} empty documents left out`);
+  if (replaced > 0) lines.push(`${formatCount(replaced)} documents held invalid UTF-8, which became U+FFFD`);
+  return lines;
+}
