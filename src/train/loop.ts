@@ -42,7 +42,7 @@ export interface LoopResult {
 /** Steps over which the final training loss is averaged: single batches are noisy. */
 const TRAIN_LOSS_STEPS = 20;
 
-/** Run the trainer to its end. Throws the signal's reason when it is aborted, after saving a checkpoint. */
+/** Run the trainer to its end. When the signal is aborted, saves a checkpoint and throws the signal's reason. */
 export async function train(trainer: Trainer, options: LoopOptions): Promise<LoopResult> {
   const { steps, evalEvery, checkpointEvery, checkpoints, signal } = options;
   const metrics = checkpoints.restore(trainer) ?? new MetricsLog();
@@ -52,42 +52,40 @@ export async function train(trainer: Trainer, options: LoopOptions): Promise<Loo
   let diverged: string | undefined;
 
   const save = () => {
+    if (trainer.step === saved) return;
     checkpoints.save(trainer, metrics);
     saved = trainer.step;
   };
-  while (trainer.step < steps && diverged === undefined) {
-    await setImmediate(); // lets signals in
-    if (signal.aborted && trainer.step > saved) save();
-    signal.throwIfAborted();
+  try {
+    while (trainer.step < steps && diverged === undefined) {
+      // First what belongs to the step before: a checkpoint made on a signal may lack its evaluation.
+      if (trainer.step > 0 && trainer.step % evalEvery === 0) await evaluate(trainer, metrics, options);
+      if (trainer.step % checkpointEvery === 0) save();
+      await setImmediate(); // lets signals in
+      signal.throwIfAborted();
 
-    const started = performance.now();
-    const result = trainer.runStep();
-    trainingMs += performance.now() - started;
-    diverged = result.diverged;
-    const { learningRate: lr, gradientNorm } = result;
-    metrics.append({
-      step: diverged === undefined ? trainer.step : trainer.step + 1,
-      tokens: trainer.tokens,
-      loss: finiteOrNull(result.loss),
-      lr,
-      grad_norm: finiteOrNull(gradientNorm),
-    });
-    options.progress(trainer.step, `loss ${result.loss.toFixed(4)}, gradient norm ${gradientNorm.toFixed(2)}`);
-    if (diverged !== undefined || trainer.step === steps) break;
-    if (trainer.step % evalEvery === 0) await evaluate(trainer, metrics, options);
-    if (trainer.step % checkpointEvery === 0) save();
+      const started = performance.now();
+      const { loss, learningRate: lr, gradientNorm, diverged: reason } = trainer.runStep();
+      trainingMs += performance.now() - started;
+      diverged = reason;
+      const step = diverged === undefined ? trainer.step : trainer.step + 1;
+      const tokens = step * trainer.options.batchTokens;
+      metrics.append({ step, tokens, loss: finiteOrNull(loss), lr, grad_norm: finiteOrNull(gradientNorm) });
+      options.progress(trainer.step, `loss ${loss.toFixed(4)}, gradient norm ${gradientNorm.toFixed(2)}`);
+    }
+    const evaluation = await evaluate(trainer, metrics, options);
+    const measured = { steps: trainer.step - resumedFrom, trainingMs, resumedFrom };
+    return { metrics, diverged, trainLoss: metrics.meanLoss(TRAIN_LOSS_STEPS), evaluation, measured };
+  } catch (error) {
+    if (signal.aborted && diverged === undefined) save();
+    throw error;
   }
-  const evaluation = await evaluate(trainer, metrics, options);
-  return {
-    metrics,
-    diverged,
-    trainLoss: metrics.meanLoss(TRAIN_LOSS_STEPS),
-    evaluation,
-    measured: { steps: trainer.step - resumedFrom, trainingMs, resumedFrom },
-  };
 }
 
+/** The evaluation of the weights as they are, made now unless the curve has it. */
 async function evaluate(trainer: Trainer, metrics: MetricsLog, options: LoopOptions): Promise<EvaluationMetrics> {
+  const known = metrics.evaluationAt(trainer.step);
+  if (known) return known;
   const { loss, bitsPerByte } = await options.evaluate(options.signal);
   const record = {
     step: trainer.step,

@@ -27,30 +27,39 @@ export function finiteOrNull(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
+type Metrics = StepMetrics | EvaluationMetrics;
+
 export class MetricsLog {
-  private readonly lines: string[];
+  private readonly records: Metrics[];
 
   /** Continues the text of an earlier part of the run. */
   constructor(text = "") {
-    this.lines = text.split("\n").filter((line) => line !== "");
+    this.records = text
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as Metrics);
   }
 
-  append(record: StepMetrics | EvaluationMetrics): void {
-    this.lines.push(canonicalJson(record));
+  append(record: Metrics): void {
+    this.records.push(record);
+  }
+
+  /** The evaluation after `step`, if it has been made. */
+  evaluationAt(step: number): EvaluationMetrics | undefined {
+    const found = this.records.findLast((record) => "val_loss" in record);
+    return found?.step === step && "val_loss" in found ? found : undefined;
   }
 
   /** Mean training loss of the last `steps` steps that have one; undefined where none has. */
   meanLoss(steps: number): number | undefined {
-    const losses: number[] = [];
-    for (let i = this.lines.length - 1; i >= 0 && losses.length < steps; i--) {
-      const { loss } = JSON.parse(this.lines[i]!) as Partial<StepMetrics>;
-      if (typeof loss === "number") losses.push(loss);
-    }
+    const losses = this.records
+      .flatMap((record) => ("loss" in record && record.loss !== null ? [record.loss] : []))
+      .slice(-steps);
     return losses.length === 0 ? undefined : losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
   }
 
   /** The file so far, every line ended. */
   text(): string {
-    return this.lines.map((line) => `${line}\n`).join("");
+    return this.records.map((record) => `${canonicalJson(record)}\n`).join("");
   }
 }

@@ -1,0 +1,113 @@
+// Train one model on one seed: the stage behind every row of the paper's tables.
+
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { z } from "zod";
+import { openBackend } from "../src/backend/index.ts";
+import { openShards } from "../src/data/shards.ts";
+import { saveModel } from "../src/models/checkpoint.ts";
+import { modelConfigSchema } from "../src/models/config.ts";
+import { trainingFlopsPerToken } from "../src/models/flops.ts";
+import { evaluateHeldOut, leadingDocuments } from "../src/models/held-out.ts";
+import { Transformer } from "../src/models/transformer.ts";
+import { TransformerLanguageModel } from "../src/models/transformer-language-model.ts";
+import { defineStage } from "../src/pipeline/stage.ts";
+import { Checkpoints } from "../src/train/checkpoint.ts";
+import { train } from "../src/train/loop.ts";
+import { scheduleNames } from "../src/train/schedules.ts";
+import { Trainer } from "../src/train/trainer.ts";
+import { prettyCanonicalJson } from "../src/util/canonical-json.ts";
+
+/** Tokens computed at once where `microBatch` is not given: enough to keep matrix products busy on a CPU. */
+const MICRO_BATCH_TOKENS = 2048;
+
+const params = z.strictObject({
+  model: modelConfigSchema,
+  steps: z.int().min(1).describe("Updates of the weights"),
+  batchTokens: z.int().min(1).describe("Tokens of one step, a multiple of model.contextWindow"),
+  microBatch: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("Sequences computed at once; as many as fit 2,048 tokens where not given"),
+  learningRate: z.number().positive(),
+  minLearningRate: z.number().min(0).describe("Where the schedule ends"),
+  warmupSteps: z.int().min(0),
+  schedule: z.enum(scheduleNames).default("cosine"),
+  weightDecay: z.number().min(0).default(0.1).describe("Of matrices; gains and biases do not decay"),
+  beta1: z.number().min(0).lt(1).default(0.9),
+  beta2: z.number().min(0).lt(1).default(0.95),
+  eps: z.number().positive().default(1e-8),
+  clip: z.number().positive().default(1).describe("Bound of the global gradient norm"),
+  evalEvery: z.int().min(1).default(100).describe("Steps between evaluations on the watched validation slice"),
+  evalTokens: z.int().min(1).default(16_384).describe("Least size of that slice; whole leading documents"),
+  checkpointEvery: z.int().min(1).default(100).describe("Steps between checkpoints"),
+  maxLoss: z.number().positive().optional().describe("A loss above this after the warm-up ends the run as diverged"),
+  precision: z.literal("f32").default("f32"),
+});
+
+export default defineStage({
+  doc: "Train a language model on shards; the result is the same bytes whether or not the run was interrupted.",
+  inputs: { shards: "shards" },
+  params,
+  outputs: { model: "model" },
+  determinism: "bitwise",
+  seeded: true,
+  device: true,
+
+  async run({ params, inputs, outputs, seed, device, threads, work, signal, log }) {
+    const started = performance.now();
+    const shards = openShards(inputs.shards.path());
+    const { vocabSize, endOfText, tokenizer } = shards.manifest;
+    const backend = await openBackend(device, { threads, warn: (message) => log.warn(message) });
+    try {
+      const config = { ...params.model, vocabSize };
+      const model = new Transformer(config);
+      model.allocate(backend, { seed, gradients: true });
+      const { contextWindow } = config;
+      const microBatch = params.microBatch ?? Math.max(1, Math.floor(MICRO_BATCH_TOKENS / contextWindow));
+      const options = { ...params, contextWindow, microBatch, seed };
+      const trainer = new Trainer(backend, model, shards.split("train"), options);
+      const documents = leadingDocuments(shards.split("validation").documents(), params.evalTokens);
+      const languageModel = new TransformerLanguageModel(backend, model);
+
+      const identity = { params, seed, shards: inputs.shards.digest, device: backend.info.determinismClass };
+      const result = await train(trainer, {
+        ...params,
+        checkpoints: new Checkpoints(path.join(work, "checkpoints"), identity, (message) => log.warn(message)),
+        evaluate: (signal) => evaluateHeldOut(languageModel, documents, endOfText, signal),
+        signal,
+        progress: (step, note) => log.progress(step, params.steps, "steps", note),
+      });
+
+      const { model: _, ...training } = params;
+      saveModel(outputs.model.path(), model, backend, { tokenizer, training, seed });
+      writeFileSync(outputs.model.path("metrics.jsonl"), result.metrics.text());
+      const { diverged, trainLoss, evaluation } = result;
+      const flops = trainingFlopsPerToken(config) * trainer.tokens;
+      const summary = {
+        status: diverged === undefined ? "completed" : "diverged",
+        reason: diverged,
+        steps: trainer.step,
+        tokens: trainer.tokens,
+        flops,
+        train_loss: trainLoss ?? null,
+        val_loss: evaluation.val_loss,
+        val_bits_per_byte: evaluation.val_bits_per_byte,
+      };
+      writeFileSync(outputs.model.path("summary.json"), prettyCanonicalJson(summary));
+
+      const { steps, trainingMs, resumedFrom } = result.measured;
+      if (diverged !== undefined) log.warn(`Training diverged: ${diverged}. The run is kept as a result.`);
+      if (resumedFrom > 0) log.measure("resumed_from_step", resumedFrom);
+      if (steps > 0) log.measure("tokens_per_second", (steps * params.batchTokens * 1000) / trainingMs);
+      log.measure("seconds", (performance.now() - started) / 1000);
+      log.measure("peak_bytes", backend.memory().peakBytes);
+      log.measure("flops", flops);
+      log.measure("device", backend.info.description);
+    } finally {
+      backend.close();
+      shards.close();
+    }
+  },
+});
