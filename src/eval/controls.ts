@@ -1,5 +1,6 @@
 // Language models that cannot know anything: what they score is what a benchmark gives away for nothing.
 
+import { setImmediate } from "node:timers/promises";
 import type { LanguageModel } from "../models/language-model.ts";
 
 export const controlNames = ["uniform", "unigram"] as const;
@@ -32,12 +33,25 @@ function contextFree(logProbs: Float32Array): LanguageModel {
   };
 }
 
-/** How often each id occurs in `tokens`. Throws a RangeError for an id outside the vocabulary. */
-export function countIds(tokens: Iterable<number>, vocabSize: number): Float64Array {
+/** Ids read at once. */
+const PIECE = 1 << 20;
+
+/** A split's stream: the part of a SplitReader that counting needs. */
+export interface TokenStream {
+  readonly tokens: number;
+  readWindow(start: number, length: number): Int32Array;
+}
+
+/** How often each id occurs in a stream. Throws a RangeError for an id outside the vocabulary, or the signal's reason. */
+export async function countIds(stream: TokenStream, vocabSize: number, signal?: AbortSignal): Promise<Float64Array> {
   const counts = new Float64Array(vocabSize);
-  for (const id of tokens) {
-    if (id >= vocabSize) throw new RangeError(`Token id ${id} is outside the vocabulary of ${vocabSize}`);
-    counts[id]!++;
+  for (let start = 0; start < stream.tokens; start += PIECE) {
+    await setImmediate(); // lets a signal in
+    signal?.throwIfAborted();
+    for (const id of stream.readWindow(start, Math.min(PIECE, stream.tokens - start))) {
+      if (id < 0 || id >= vocabSize) throw new RangeError(`Token id ${id} is outside the vocabulary of ${vocabSize}`);
+      counts[id]!++;
+    }
   }
   return counts;
 }

@@ -1,13 +1,14 @@
 // Scores items: the log-probability of every choice, and what follows from it (accuracy, ties, normalised accuracies).
 
+import { setImmediate } from "node:timers/promises";
 import type { LanguageModel } from "../models/language-model.ts";
 import type { Item } from "./item.ts";
 import type { ItemRow } from "./items.ts";
 import { codePoints } from "./python-text.ts";
 import { buildRequest, type ChoiceRequest, type RequestOptions, type Window } from "./requests.ts";
 
-/** Most logits of one batch: 256 MiB in fp32. A batch has at least one sequence. */
-const BATCH_LOGITS = 1 << 26;
+/** Ids handed to the model at once, padding included: enough for full batches, few enough to stop in between. */
+const IDS_AT_ONCE = 8192;
 const DELIMITER_LENGTH = 1;
 
 export interface ScoreOptions {
@@ -51,7 +52,7 @@ async function scoreWindows(
 ): Promise<Float64Array> {
   const sums = new Float64Array(windows.length);
   let done = 0;
-  for (const batch of batchesByLength(windows, model.vocabSize)) {
+  for (const batch of batchesByLength(windows)) {
     signal?.throwIfAborted();
     const logProbs = model.logProbs(batch.map((index) => windows[index]!.ids));
     batch.forEach((index, row) => {
@@ -62,18 +63,17 @@ async function scoreWindows(
     });
     done += batch.length;
     onProgress?.(done, windows.length);
-    await new Promise(setImmediate); // lets a signal and the progress line through
+    await setImmediate(); // lets a signal and the progress line through
   }
   return sums;
 }
 
 /** Indices of windows, longest first so that memory peaks at once and rows of a batch need little padding. */
-function* batchesByLength(windows: readonly Window[], vocabSize: number): Generator<number[]> {
+function* batchesByLength(windows: readonly Window[]): Generator<number[]> {
   const order = windows.map((_, index) => index);
   order.sort((a, b) => windows[b]!.ids.length - windows[a]!.ids.length || a - b);
   for (let start = 0; start < order.length; ) {
-    const rowLogits = (windows[order[start]!]!.ids.length - 1) * vocabSize;
-    const size = Math.max(1, Math.floor(BATCH_LOGITS / rowLogits));
+    const size = Math.max(1, Math.floor(IDS_AT_ONCE / windows[order[start]!]!.ids.length));
     yield order.slice(start, start + size);
     start += size;
   }
