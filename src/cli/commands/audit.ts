@@ -1,0 +1,87 @@
+// `audit`: does every byte match its name and every record its key; or for one hash, what made it and what it fed.
+
+import { type AuditFinding, auditStore, type Trace, traceDigest } from "../../store/audit.ts";
+import type { Store } from "../../store/store.ts";
+import { type Digest, shortDigest } from "../../util/digest.ts";
+import { UserError } from "../../util/errors.ts";
+import { formatCount } from "../../util/format.ts";
+import { openLabStore } from "../lab.ts";
+import { columns, EXIT, print, printJson } from "../output.ts";
+
+interface AuditOptions {
+  readonly directory: string;
+  readonly json: boolean;
+}
+
+export async function audit(what: string | undefined, options: AuditOptions): Promise<number> {
+  const store = openLabStore(options.directory);
+  return what === undefined ? auditAll(store, options.json) : auditOne(store, what, options.json);
+}
+
+async function auditAll(store: Store, json: boolean): Promise<number> {
+  const live = process.stderr.isTTY === true && !json;
+  const report = await auditStore(store, {
+    onProgress: (done, total) => {
+      if (live) process.stderr.write(done === total ? "\r\x1b[K" : `\r  ${done} of ${total} objects`);
+    },
+  });
+  if (json) printJson(report);
+  else {
+    for (const finding of report.findings) print(describeFinding(finding));
+    const counts = `${formatCount(report.objects)} objects, ${formatCount(report.records)} records, ${formatCount(report.logEntries)} log entries`;
+    if (report.findings.length === 0) print(`${counts}: every byte and record verified.`);
+    else
+      print(
+        `${counts}: ${report.findings.length} found different. \`stlm-pipeline repro\` makes what is damaged again.`,
+      );
+  }
+  return report.findings.length > 0 ? EXIT.difference : EXIT.done;
+}
+
+function describeFinding({ kind, digest, path, detail, artifacts, madeBy, fedInto }: AuditFinding): string {
+  return [
+    `${kind}  ${digest ?? ""}`.trimEnd(),
+    `  at        ${path}`,
+    `  what      ${detail}`,
+    ...(artifacts.length > 0 ? [`  holds     ${artifacts.join(", ")}`] : []),
+    ...(madeBy.length > 0 ? [`  made by   ${madeBy.join(", ")}`] : []),
+    ...(fedInto.length > 0 ? [`  fed into  ${fedInto.join(", ")}`] : []),
+  ].join("\n");
+}
+
+function auditOne(store: Store, what: string, json: boolean): number {
+  const digests = digestsOf(store, what);
+  const traces = digests.map((digest) => traceDigest(store, digest));
+  if (json) printJson(traces);
+  else print(traces.map(describeTrace).join("\n\n"));
+  return traces.some(({ state }) => state !== "ok") ? EXIT.difference : EXIT.done;
+}
+
+/** A stage instance's newest record, or what begins with the given digits. */
+function digestsOf(store: Store, what: string): Digest[] {
+  const records = store
+    .listActions()
+    .filter((record) => record.stage === what)
+    .sort((a, b) => a.provenance.startedAt.localeCompare(b.provenance.startedAt));
+  if (records.length > 0) return [records.at(-1)!.key];
+  const digests = /^(sha256:)?[0-9a-fA-F]{4,64}$/.test(what) ? store.resolve(what) : [];
+  if (digests.length > 0) return digests;
+  throw new UserError(`Nothing in this lab is called "${what}", and no object or key begins so.`, {
+    code: "UNKNOWN_DIGEST",
+    hint: "Give the digits that a report prints, a whole digest, or a stage such as train[model=baseline,seed=1].",
+  });
+}
+
+function describeTrace({ digest, kind, state, madeBy, fed }: Trace): string {
+  const verified = state === "ok" ? "bytes verified" : `bytes ${state}`;
+  const rows = madeBy.map(({ record, output, path }) => [
+    "made by",
+    record.stage,
+    [output, path].filter((part) => part !== "").join("/"),
+    `key ${shortDigest(record.key)}`,
+    record.provenance.startedAt,
+  ]);
+  const fedRows = fed.map((record) => ["fed", record.stage, `key ${shortDigest(record.key)}`]);
+  const tables = [rows, fedRows].filter((table) => table.length > 0).map(columns);
+  return [`${digest}  ${kind}, ${verified}`, ...tables].join("\n");
+}

@@ -1,0 +1,35 @@
+// `report`: rebuild reports/ from the artifacts that are there. Everything that a report stage reads must be settled;
+// this command never trains.
+
+import { upstreamOf } from "../../pipeline/selection.ts";
+import { UserError } from "../../util/errors.ts";
+import { openLab } from "../lab.ts";
+import { planLab } from "../planning.ts";
+import { type ReproOptions, runLab } from "./repro.ts";
+
+export async function report(options: ReproOptions): Promise<number> {
+  const lab = await openLab(options);
+  const reports = lab.pipeline.nodes.filter(
+    ({ work }) => work.kind === "module" && Object.values(work.module.definition.outputs).includes("report"),
+  );
+  if (reports.length === 0) {
+    throw new UserError("No stage of pipeline.yaml writes a report.", {
+      code: "NO_REPORT",
+      hint: 'Add one: `report: { use: report, inputs: { runs: "evaluate[*]" } }`.',
+    });
+  }
+  const targets = reports.map((node) => node.id);
+  const plan = await planLab(lab, { device: options.device, targets });
+  const needed = new Set(reports.flatMap(upstreamOf));
+  const open = plan.nodes.filter(
+    ({ node, state }) => needed.has(node.id) && (state === "stale" || state === "blocked"),
+  );
+  if (open.length > 0) {
+    throw new UserError(`${open.length} of the runs that the report reads are not there: ${open[0]!.node.id}, ...`, {
+      code: "NOT_RUN",
+      hint: "Run them first: stlm-pipeline repro",
+      exitCode: 1,
+    });
+  }
+  return runLab(lab, targets, { ...options, force: options.force });
+}

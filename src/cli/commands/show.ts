@@ -1,0 +1,56 @@
+// `show`: one action record: what decided it, what it made, what it cost, what it printed.
+
+import type { ActionRecord, Store } from "../../store/store.ts";
+import { prettyCanonicalJson } from "../../util/canonical-json.ts";
+import { shortDigest } from "../../util/digest.ts";
+import { UserError } from "../../util/errors.ts";
+import { formatDuration } from "../../util/format.ts";
+import { openLabStore } from "../lab.ts";
+import { columns, print, printJson } from "../output.ts";
+
+export async function show(name: string, options: { directory: string; json: boolean; log: boolean }): Promise<number> {
+  const store = openLabStore(options.directory);
+  const record = findRecord(store, name);
+  if (options.log) {
+    const { log } = record.provenance;
+    print(log ? store.readBytes(log).toString("utf8") : "No log was captured.");
+  } else if (options.json) printJson(record);
+  else print(describe(record));
+  return 0;
+}
+
+/** The newest record of an instance, or the one whose key or output begins with the given digits. */
+function findRecord(store: Store, name: string): ActionRecord {
+  const records = store.listActions();
+  const byTime = (a: ActionRecord, b: ActionRecord) => a.provenance.startedAt.localeCompare(b.provenance.startedAt);
+  const named = records.filter((record) => record.stage === name).sort(byTime);
+  if (named.length > 0) return named.at(-1)!;
+  if (/^(sha256:)?[0-9a-f]{4,64}$/.test(name)) {
+    const digests = new Set<string>(store.resolve(name));
+    const found = records.filter(
+      (record) => digests.has(record.key) || Object.values(record.outputs).some((output) => digests.has(output)),
+    );
+    if (found.length > 0) return found.sort(byTime).at(-1)!;
+  }
+  const stages = [...new Set(records.map((record) => record.stage))].sort();
+  throw new UserError(`No run is called "${name}", and no key or output begins so.`, {
+    code: "UNKNOWN_RUN",
+    hint: stages.length > 0 ? `There are: ${stages.join(", ")}` : "Nothing has run yet: `stlm-pipeline repro`.",
+  });
+}
+
+function describe({ key, stage, preimage, outputs, provenance }: ActionRecord): string {
+  const facts: string[][] = [
+    ["stage", stage],
+    ["key", key],
+    ...Object.entries(outputs).map(([name, digest]) => [`output ${name}`, `${digest}`]),
+    ["started", provenance.startedAt],
+    ["took", formatDuration(provenance.durationMs)],
+    ...(provenance.device ? [["device", provenance.device]] : []),
+    ...Object.entries(provenance.measures).map(([name, value]) => [name, String(value)]),
+    ["attempt", String(provenance.attempt)],
+    ["version", provenance.version],
+    ...(provenance.log ? [["log", `${shortDigest(provenance.log)} (--log prints it)`]] : []),
+  ];
+  return `${columns(facts)}\n\nwhat decided the key:\n${prettyCanonicalJson(preimage)}`;
+}
