@@ -18,7 +18,7 @@ export interface TensorSource {
 
 export interface SafetensorsFile {
   readonly metadata: Readonly<Record<string, string>>;
-  /** In the order of the file. */
+  /** By name, in the order of the header. */
   readonly tensors: ReadonlyMap<string, TensorSource>;
 }
 
