@@ -1,0 +1,72 @@
+// kill -9 of everything at a random moment, again and again; then one more run. The bytes must be those of a run that
+// nobody disturbed. And Ctrl-C, which is the polite way.
+
+import { execFileSync } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { CounterRandom, PURPOSE } from "../../src/util/philox.ts";
+import { LabRig, withState } from "../rigs/lab-rig.ts";
+
+const SEED = 20261123;
+const KILLS = 10;
+/** Longer training, so that many kills land inside it. */
+const LONGER = ["--set", "train.steps=40", "--set", "train.checkpointEvery=3"];
+
+/** Process ids of the descendants of a process, deepest last. */
+function descendants(pid: number): number[] {
+  const table = execFileSync("ps", ["-eo", "pid=,ppid="], { encoding: "utf8" });
+  const pairs = table
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number));
+  const found = [pid];
+  for (const parent of found) found.push(...pairs.filter(([, ppid]) => ppid === parent).map(([child]) => child!));
+  return found.slice(1);
+}
+
+test(`ten kills at random moments (seed ${SEED}) change no byte of the result`, async () => {
+  using calm = LabRig.create();
+  await calm.repro(...LONGER);
+  using lab = LabRig.create();
+  const random = new CounterRandom(SEED, PURPOSE.shuffle);
+  for (let kill = 0; kill < KILLS; kill++) {
+    const { child, ended } = lab.start(["repro", ...LONGER]);
+    await sleep(300 + random.integer(kill, 3500));
+    const pids = child.exitCode === null ? [child.pid!, ...descendants(child.pid!)] : [];
+    for (const pid of pids) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It ended by itself in the meantime.
+      }
+    }
+    await ended;
+  }
+  await lab.repro(...LONGER);
+  expect(lab.reports()).toEqual(calm.reports());
+  expect((await lab.cli("audit")).code).toBe(0);
+}, 240_000);
+
+test("Ctrl-C stops the children, says how to continue, and the next run continues", async () => {
+  using lab = LabRig.create();
+  const { child, ended, errorText } = lab.start([
+    "repro",
+    "--jobs",
+    "1",
+    "--set",
+    "train.steps=4000",
+    "--set",
+    "train.checkpointEvery=50",
+  ]);
+  await sleep(500);
+  for (let waited = 0; waited < 300 && !errorText().includes("start   train["); waited++) await sleep(100);
+  await sleep(1500);
+  const children = descendants(child.pid!);
+  process.kill(child.pid!, "SIGINT");
+  const result = await ended;
+  expect(result.code).toBe(1);
+  expect(result.stdout).toMatch(/Run the same command again to continue/);
+  for (const pid of children) expect(() => process.kill(pid, 0)).toThrow();
+  const states = await lab.repro("--set", "train.steps=40");
+  expect(withState(states, "failed", "skipped")).toEqual([]);
+}, 120_000);

@@ -1,0 +1,129 @@
+// What users get wrong, and what disks do: one clear message, the right exit code, nothing lost.
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { LabRig } from "../rigs/lab-rig.ts";
+
+describe("a mistake", () => {
+  test("in a key is pointed at, with a suggestion", async () => {
+    using lab = LabRig.create();
+    lab.edit("pipeline.yaml", "warmupSteps: 2", "warmupStep: 2");
+    const { code, stderr } = await lab.cli("repro");
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/Unknown key "warmupStep".*\n\s+pipeline\.yaml:\d+:\d+/);
+    expect(stderr).toContain('Did you mean "warmupSteps"?');
+  });
+
+  test("that makes a circle names the circle", async () => {
+    using lab = LabRig.create();
+    const loop =
+      'stages:\n  a: { cmd: "true", inputs: { b: b }, outs: [o] }\n  b: { cmd: "true", inputs: { a: a }, outs: [o] }';
+    lab.edit("pipeline.yaml", "stages:", loop);
+    const { code, stderr } = await lab.cli("repro");
+    expect(code).toBe(2);
+    expect(stderr).toContain("a -> b -> a");
+  });
+
+  test("that leaves a file out says which", async () => {
+    using lab = LabRig.create();
+    rmSync(lab.path("texts"), { recursive: true });
+    const { code, stderr } = await lab.cli("repro", "corpus");
+    expect(code === 1 || code === 2).toBe(true);
+    expect(stderr).toContain("texts");
+    expect(stderr).not.toContain("    at ");
+  });
+
+  test("on the command line ends with 2", async () => {
+    using lab = LabRig.create();
+    expect((await lab.cli("repo")).code).toBe(2);
+    expect((await lab.cli("repro", "--jobs", "none")).code).toBe(2);
+    expect((await lab.cli("repro", "trian")).stderr).toContain('Did you mean "train"?');
+    expect((await lab.cli("audit", "feedfeedfeed")).code).toBe(2);
+  });
+
+  test("outside of a lab says what to do", async () => {
+    using lab = LabRig.create();
+    rmSync(lab.path("pipeline.yaml"));
+    const { code, stderr } = await lab.cli("repro");
+    expect(code).toBe(2);
+    expect(stderr).toContain("stlm-pipeline init");
+  });
+});
+
+describe("init", () => {
+  test("makes a lab that plans, and never overwrites one", async () => {
+    using lab = LabRig.create();
+    expect((await lab.cli("init", "new")).code).toBe(0);
+    const plan = await lab.cli("repro", "--dry-run", "-C", "new", "--profile", "50m");
+    expect(plan.code).toBe(0);
+    expect(plan.stdout).toContain("train[model=baseline,seed=1]");
+    const again = await lab.cli("init", "new");
+    expect(again.code).toBe(2);
+    expect(again.stderr).toContain("nothing was changed");
+  });
+});
+
+/** A folder on a file system of its own, or the reason why there is none. */
+function mount(options: string): { folder: string; unmount: () => void } | string {
+  const folder = mkdtempSync(path.join(tmpdir(), "stlm-mount-"));
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", folder], { stdio: "ignore" });
+  } catch {
+    return "mounting a tmpfs is not permitted here";
+  }
+  return {
+    folder,
+    unmount: () => {
+      execFileSync("umount", ["-l", folder]);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+describe("a disk", () => {
+  test("that is full ends the run with one message, and the run continues once there is space", async (context) => {
+    const disk = mount("size=3m");
+    if (typeof disk === "string") return context.skip(disk);
+    try {
+      mkdirSync(path.join(disk.folder, "texts"));
+      const lab = LabRig.create({ folder: disk.folder });
+      const { code, stderr } = await lab.cli("repro", "--jobs", "1");
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/disk|space/i);
+      expect(stderr).not.toContain("Internal error");
+      execFileSync("mount", ["-o", "remount,size=200m", disk.folder]);
+      await lab.repro();
+      expect((await lab.cli("audit")).code).toBe(0);
+    } finally {
+      disk.unmount();
+    }
+  });
+
+  test("that cannot be written ends the run with one message", async (context) => {
+    const disk = mount("size=20m");
+    if (typeof disk === "string") return context.skip(disk);
+    try {
+      const lab = LabRig.create({ folder: disk.folder });
+      execFileSync("mount", ["-o", "remount,ro", disk.folder]);
+      const { code, stderr } = await lab.cli("repro");
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/writ|read-only/i);
+      expect(stderr).not.toContain("Internal error");
+      expect((await lab.cli("repro", "--dry-run")).code).toBe(0);
+    } finally {
+      disk.unmount();
+    }
+  });
+
+  test("that has a file in the place of artifacts/ says so", async () => {
+    using lab = LabRig.create();
+    writeFileSync(lab.path("artifacts"), "not a folder");
+    const { code, stderr } = await lab.cli("repro");
+    expect(code).toBe(1);
+    expect(stderr).toContain("artifacts");
+    expect(stderr).not.toContain("Internal error");
+  });
+});
