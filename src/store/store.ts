@@ -150,10 +150,11 @@ export class Store {
 
   /**
    * Writes a record durably, after everything it names. When the same key gave other outputs before, both records are
-   * kept and the first stays in force while its outputs are whole.
+   * kept and the first stays in force while its outputs are whole, unless `replace` says that the new one counts (a
+   * download made anew).
    */
-  writeAction(record: ActionRecord): WrittenAction {
-    return this.actions.write(record, (existing) => this.isComplete(existing));
+  writeAction(record: ActionRecord, { replace = false }: { readonly replace?: boolean } = {}): WrittenAction {
+    return this.actions.write(record, (existing) => !replace && this.isComplete(existing));
   }
 
   /** All readable records, sorted by key. */

@@ -1,0 +1,77 @@
+// Reports leave the store: what stages of the output type `report` made is copied to the lab's `reports/`, where people
+// read it and version control shows a changed number. Nothing is written where nothing differs.
+
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import path from "node:path";
+import type { Store } from "../store/store.ts";
+import { prettyCanonicalJson } from "../util/canonical-json.ts";
+import { type Digest, digestFile } from "../util/digest.ts";
+import type { Pipeline, StageNode } from "./node.ts";
+
+/**
+ * Brings `reports/` in line with the outputs that `outputsOf` knows; several reports go to `reports/<instance>/`.
+ * Returns the folders that it wrote to. Files that are not ours stay.
+ */
+export function publishReports(
+  pipeline: Pipeline,
+  store: Store,
+  outputsOf: (id: string) => Readonly<Record<string, Digest>> | undefined,
+): string[] {
+  const reports = pipeline.nodes.flatMap((node) => reportOutputs(node).map((output) => ({ node, output })));
+  return reports.flatMap(({ node, output }) => {
+    const digest = outputsOf(node.id)?.[output];
+    const folder = path.join(pipeline.root, "reports", reports.length === 1 ? "" : `${node.id}`);
+    return digest && publishTree(digest, folder, store) ? [folder] : [];
+  });
+}
+
+function reportOutputs(node: StageNode): string[] {
+  if (node.work.kind !== "module") return [];
+  return Object.entries(node.work.module.definition.outputs)
+    .filter(([, type]) => type === "report")
+    .map(([name]) => name);
+}
+
+function publishTree(digest: Digest, folder: string, store: Store): boolean {
+  const files = store.readTree(digest).entries.filter((entry) => entry.type === "file");
+  const stale = files.filter((file) => !holds(path.join(folder, file.path), file.digest));
+  const list = path.join(store.root, "index", "published.json");
+  const before = readList(list);
+  const names = files.map((file) => file.path);
+  const gone = (before[folder] ?? []).filter((name) => !names.includes(name) && existsSync(path.join(folder, name)));
+  if (stale.length === 0 && gone.length === 0) return false;
+  for (const file of stale) {
+    const place = path.join(folder, file.path);
+    mkdirSync(path.dirname(place), { recursive: true });
+    const temporary = `${place}.${process.pid}.tmp`;
+    copyFileSync(store.objectPath(file.digest), temporary);
+    chmodSync(temporary, 0o644);
+    renameSync(temporary, place);
+  }
+  for (const name of gone) rmSync(path.join(folder, name));
+  mkdirSync(path.dirname(list), { recursive: true });
+  writeFileSync(list, prettyCanonicalJson({ ...before, [folder]: names }));
+  return true;
+}
+
+function holds(file: string, digest: Digest): boolean {
+  return existsSync(file) && digestFile(file).digest === digest;
+}
+
+/** What was published last, by folder: a hint, so that files of an older report can be taken away. */
+function readList(file: string): Readonly<Record<string, readonly string[]>> {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch {
+    return {};
+  }
+}
