@@ -19,8 +19,13 @@ import { bytesPerToken } from "./tokens.ts";
 
 export type { ShardsManifest, SplitManifest } from "./shard-format.ts";
 
-/** Splits up to this size are kept in memory; larger ones are read by position, which the page cache makes fast. */
-const RESIDENT_BYTES = 64 * 1024 * 1024;
+export interface OpenShardsOptions {
+  /**
+   * Splits up to this size are kept in memory (default 64 MiB); larger ones are read by position, which the page
+   * cache makes fast.
+   */
+  readonly residentBytes?: number;
+}
 
 export interface ShardDocument {
   /** Without the end of text. A fresh array. */
@@ -55,14 +60,14 @@ export interface ShardSet {
 }
 
 /** Throws a UserError when a file is missing, cut short, or not the shard that the manifest names. */
-export function openShards(folder: string): ShardSet {
+export function openShards(folder: string, { residentBytes = 64 * 1024 * 1024 }: OpenShardsOptions = {}): ShardSet {
   requireLittleEndian();
   const manifest = readShardsManifest(folder);
   const open = new Map<SplitName, FileSplit>();
   return {
     manifest,
     split(name) {
-      const reader = open.get(name) ?? new FileSplit(name, folder, manifest);
+      const reader = open.get(name) ?? new FileSplit(name, folder, manifest, residentBytes);
       open.set(name, reader);
       return reader;
     },
@@ -92,6 +97,7 @@ class FileSplit implements SplitReader {
   readonly documentCount: number;
   private readonly tokenBytes: 2 | 4;
   private readonly about: SplitManifest;
+  private readonly keepResident: boolean;
   private shards: OpenShard[] = [];
   private resident: Uint16Array | Uint32Array | undefined;
   private scratch = new Uint8Array(0);
@@ -100,11 +106,13 @@ class FileSplit implements SplitReader {
     readonly name: SplitName,
     private readonly folder: string,
     manifest: ShardsManifest,
+    residentBytes: number,
   ) {
     this.about = manifest.splits[name];
     this.tokens = this.about.tokens;
     this.documentCount = this.about.documents;
     this.tokenBytes = bytesPerToken(manifest.dtype);
+    this.keepResident = this.tokens * this.tokenBytes <= residentBytes;
     let from = 0;
     try {
       for (const [number, { file, tokens }] of this.about.shards.entries()) {
@@ -126,7 +134,7 @@ class FileSplit implements SplitReader {
     }
     if (out.length !== length)
       throw new RangeError(`The window has ${length} ids, and there is room for ${out.length}`);
-    if (this.tokens * this.tokenBytes <= RESIDENT_BYTES) {
+    if (this.keepResident) {
       this.resident ??= this.readAll();
       out.set(this.resident.subarray(start, start + length));
     } else out.set(this.readIds(start, length));

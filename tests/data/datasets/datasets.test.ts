@@ -1,0 +1,62 @@
+import { existsSync, statSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import type { Dataset } from "../../../src/data/datasets/dataset.ts";
+import { datasetNames, datasets } from "../../../src/data/datasets/index.ts";
+import { readDocuments } from "../../../src/data/documents.ts";
+import { digestFile } from "../../../src/util/digest.ts";
+import { assetPath } from "../../../src/util/package-root.ts";
+import download from "../../../stages/download.ts";
+import { runStage } from "../../rigs/stage-rig.ts";
+
+const all: readonly Dataset[] = Object.values(datasets);
+
+test("each set is listed under its own name with licence, size and files", () => {
+  expect(all.map((dataset) => dataset.name)).toEqual(datasetNames);
+  for (const { license, size, description, files } of all) {
+    expect([license, size, description].every((text) => text !== "")).toBe(true);
+    expect(files.length).toBeGreaterThan(0);
+    expect(new Set(files.map((file) => file.path)).size).toBe(files.length);
+  }
+});
+
+test("every file of the package is there with its pinned bytes", () => {
+  const bundled = all.flatMap((dataset) => dataset.files).filter((file) => file.source.kind === "asset");
+  expect(bundled).toHaveLength(9);
+  for (const { source, sha256, bytes } of bundled) {
+    if (source.kind !== "asset") continue;
+    expect(digestFile(assetPath(source.path))).toEqual({ digest: sha256, bytes });
+  }
+});
+
+test("files of the hub are named at a pinned revision", () => {
+  const urls = all.flatMap((dataset) =>
+    dataset.files.flatMap((file) => (file.source.kind === "url" ? file.source.urls : [])),
+  );
+  expect(urls.length).toBeGreaterThan(100);
+  for (const url of urls) {
+    expect(url).toMatch(/^https:\/\/huggingface\.co\/datasets\/[\w.-]+\/[\w.-]+\/resolve\/[0-9a-f]{40}\/\S+$/);
+  }
+});
+
+/** The folder of --data-dir, where a developer has one. */
+const dataDir = process.env["STLM_DATA_DIR"];
+const localSets = all.filter((dataset) => dataset.files.every((file) => file.source.kind === "data-dir"));
+
+describe.skipIf(dataDir === undefined)("the local sets (skipped without STLM_DATA_DIR)", () => {
+  test.each(localSets.map((dataset) => [dataset.name, dataset] as const))(
+    "%s can be fetched and read",
+    async (name, dataset) => {
+      const folder = path.join(dataDir!, "");
+      expect(existsSync(folder) && statSync(folder).isDirectory()).toBe(true);
+      const { outputs } = await runStage(download, { params: { dataset: name as "enwiki-2015" }, dataDir: folder });
+      if (dataset.kind === "benchmark") return;
+      let documents = 0;
+      for await (const { utf8 } of readDocuments(outputs.dataset, { signal: new AbortController().signal })) {
+        documents++;
+        if (utf8.length === 0) throw new Error("an empty document came through");
+      }
+      expect(dataset.size.startsWith(documents.toLocaleString("en-US"))).toBe(true);
+    },
+  );
+});

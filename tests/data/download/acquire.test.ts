@@ -1,0 +1,139 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import type { Dataset, DatasetFile } from "../../../src/data/datasets/dataset.ts";
+import { readDatasetManifest } from "../../../src/data/datasets/manifest.ts";
+import { type AcquireContext, acquireDataset } from "../../../src/data/download/acquire.ts";
+import type { Digest } from "../../../src/util/digest.ts";
+import { cutAfter, HttpRig, serve, status } from "../../rigs/http-rig.ts";
+import { digestFolder, temporaryFolder } from "../../rigs/stage-rig.ts";
+
+const body = Buffer.from('{"text":"Once upon a time"}\n'.repeat(500));
+const sha256: Digest = `sha256:${createHash("sha256").update(body).digest("hex")}`;
+
+function datasetOf(...files: DatasetFile[]): Dataset {
+  const about = { license: "MIT", homepage: "https://example.org", language: "en", description: "", size: "" };
+  return { name: "tales", kind: "text", ...about, files, text: { template: "{text}" } };
+}
+
+function contextWith(more: Partial<AcquireContext> = {}): AcquireContext & { readonly lines: string[] } {
+  const lines: string[] = [];
+  const log = {
+    info: (line: string) => void lines.push(line),
+    warn: (line: string) => void lines.push(line),
+    progress: (done: number, total: number, unit: string) => void lines.push(`${done}/${total} ${unit}`),
+  };
+  const http = { attempts: 2, stallMs: 5000, backoff: { baseMs: 1, maxMs: 5 } };
+  const signal = new AbortController().signal;
+  return { work: temporaryFolder("work"), dataDir: undefined, environment: {}, signal, log, http, lines, ...more };
+}
+
+const local: DatasetFile = {
+  path: "a.jsonl",
+  format: "jsonl",
+  source: { kind: "data-dir", path: "sets/a.jsonl" },
+  sha256,
+};
+const remote = (url: string, more: Partial<DatasetFile> = {}): DatasetFile => ({
+  path: "part/a.jsonl",
+  format: "jsonl",
+  source: { kind: "url", urls: [url] },
+  ...more,
+});
+
+describe("a local folder", () => {
+  test("gives a file whose digest is right", async () => {
+    const dataDir = temporaryFolder("data");
+    mkdirSync(path.join(dataDir, "sets"));
+    writeFileSync(path.join(dataDir, "sets/a.jsonl"), body);
+    const folder = temporaryFolder("dataset");
+    await acquireDataset(datasetOf(local), folder, contextWith({ dataDir }));
+    expect(readDatasetManifest(folder).files).toEqual([
+      { path: "a.jsonl", format: "jsonl", bytes: body.length, sha256 },
+    ]);
+    expect(readFileSync(path.join(folder, "files/a.jsonl")).equals(body)).toBe(true);
+  });
+
+  test("that lacks the file is told which one to put where", async () => {
+    const dataDir = temporaryFolder("data");
+    const missing = acquireDataset(datasetOf(local), temporaryFolder(), contextWith({ dataDir }));
+    await expect(missing).rejects.toMatchObject({
+      code: "DATA_DIR_FILE_MISSING",
+      hint: expect.stringContaining(path.join(dataDir, "sets/a.jsonl")),
+    });
+    const unnamed = acquireDataset(datasetOf(local), temporaryFolder(), contextWith());
+    await expect(unnamed).rejects.toMatchObject({
+      hint: expect.stringMatching(/--data-dir or STLM_DATA_DIR.*sets\/a\.jsonl/),
+    });
+  });
+
+  test("that holds other bytes is refused with both digests", async () => {
+    const dataDir = temporaryFolder("data");
+    mkdirSync(path.join(dataDir, "sets"));
+    writeFileSync(path.join(dataDir, "sets/a.jsonl"), "something else");
+    const run = acquireDataset(datasetOf(local), temporaryFolder(), contextWith({ dataDir }));
+    await expect(run).rejects.toMatchObject({
+      code: "WRONG_BYTES",
+      message: expect.stringMatching(new RegExp(`expected ${sha256}, got sha256:[0-9a-f]{64}`)),
+    });
+  });
+
+  test("serves a set of the network too, without asking the network", async () => {
+    await using rig = await HttpRig.start(status(500));
+    const dataDir = temporaryFolder("data");
+    mkdirSync(path.join(dataDir, "tales/part"), { recursive: true });
+    writeFileSync(path.join(dataDir, "tales/part/a.jsonl"), body);
+    await acquireDataset(datasetOf(remote(rig.origin, { sha256 })), temporaryFolder(), contextWith({ dataDir }));
+    expect(rig.requests).toEqual([]);
+  });
+});
+
+describe("the network", () => {
+  test("gives the same artifact whether or not the connection broke", async () => {
+    await using good = await HttpRig.start(serve(body));
+    await using bad = await HttpRig.start(cutAfter(body, 5000), cutAfter(body, 100), serve(body));
+    const [smooth, rough] = [temporaryFolder(), temporaryFolder()];
+    await acquireDataset(datasetOf(remote(good.origin, { sha256 })), smooth, contextWith());
+    await acquireDataset(datasetOf(remote(bad.origin, { sha256 })), rough, contextWith());
+    expect(digestFolder(rough)).toBe(digestFolder(smooth));
+  });
+
+  test("shows and records the digest of an unpinned file", async () => {
+    await using rig = await HttpRig.start(serve(body));
+    const folder = temporaryFolder();
+    const context = contextWith();
+    await acquireDataset(datasetOf(remote(rig.origin)), folder, context);
+    expect(context.lines).toContain(`part/a.jsonl is pinned on first use: ${sha256}`);
+    expect(readDatasetManifest(folder).files[0]!.sha256).toBe(sha256);
+  });
+
+  test("is not asked again for files that a killed run had finished", async () => {
+    await using rig = await HttpRig.start(serve(body), status(404), serve(body));
+    const files = [remote(`${rig.origin}/1`), { ...remote(`${rig.origin}/2`), path: "b.jsonl" }];
+    const context = contextWith();
+    await expect(acquireDataset(datasetOf(...files), temporaryFolder(), context)).rejects.toThrow("404");
+    const folder = temporaryFolder();
+    await acquireDataset(datasetOf(...files), folder, context);
+    expect(rig.requests).toEqual(["/1", "/2", "/2"]);
+    expect(readdirSync(path.join(folder, "files")).sort()).toEqual(["b.jsonl", "part"]);
+  });
+
+  test("that fails is answered by where to put the file by hand", async () => {
+    await using rig = await HttpRig.start(status(404));
+    const run = acquireDataset(datasetOf(remote(rig.origin)), temporaryFolder(), contextWith());
+    await expect(run).rejects.toMatchObject({
+      code: "DOWNLOAD_FAILED",
+      hint: expect.stringContaining("put the file at <folder>/tales/part/a.jsonl"),
+    });
+  });
+});
+
+test("an artifact names no machine, no time and no source", async () => {
+  await using rig = await HttpRig.start(serve(body));
+  const folder = temporaryFolder();
+  await acquireDataset(datasetOf(remote(rig.origin)), folder, contextWith());
+  const text = readFileSync(path.join(folder, "dataset.json"), "utf8");
+  expect(Object.keys(JSON.parse(text))).toEqual(["files", "homepage", "kind", "license", "name", "text"]);
+  expect(text).not.toContain("127.0.0.1");
+});
