@@ -17,9 +17,10 @@ export function trimEnd(text: string): string {
 
 /** `str.capitalize()`: the first character in title case, all others in lower case. */
 export function capitalize(text: string): string {
-  const [first = "", ...rest] = text;
+  const [first = ""] = text;
   const [head = "", ...tail] = first.toUpperCase(); // "ß" becomes "SS", whose title case is "Ss"
-  return head + (tail.join("") + rest.join("")).toLowerCase();
+  // The whole text is lowered at once, since a final sigma is known by what stands before it.
+  return head + tail.join("").toLowerCase() + text.toLowerCase().slice(first.toLowerCase().length);
 }
 
 /** `len(str)`: code points, not UTF-16 units. */
