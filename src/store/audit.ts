@@ -7,7 +7,7 @@ import type { Digest } from "../util/digest.ts";
 import { shortDigest } from "../util/digest.ts";
 import type { ActionRecord } from "./actions.ts";
 import type { ObjectState } from "./objects.ts";
-import { type Origin, ProvenanceGraph } from "./provenance.ts";
+import { LOG_OUTPUT, type Origin, ProvenanceGraph } from "./provenance.ts";
 import { RunLog } from "./run-log.ts";
 import type { Store } from "./store.ts";
 
@@ -121,11 +121,18 @@ function objectFinding(
     kind: `object-${state}`,
     digest,
     path: path.relative(store.root, store.objectPath(digest)),
-    detail: state === "damaged" ? "The bytes do not match the name." : "A record needs it, and it is not there.",
+    detail: `${state === "damaged" ? "The bytes do not match the name." : "It is not in the store."} ${consequence(origins)}`,
     artifacts: unique(origins.map((origin) => `${origin.record.stage} ${path.posix.join(origin.output, origin.path)}`)),
     madeBy: unique(origins.map((origin) => origin.record.stage)),
     fedInto: unique(graph.fedInto(digest).map((record) => record.stage)),
   };
+}
+
+function consequence(origins: readonly Origin[]): string {
+  if (origins.length === 0) return "No record needs it.";
+  if (origins.every(({ output }) => output === LOG_OUTPUT))
+    return "It is the captured log of a run: no result rests on it, and only `repro --force` of that stage makes it again.";
+  return "The next `repro` makes it again.";
 }
 
 /** What the records name and the store lacks, apart from what this audit has just put in quarantine. */

@@ -5,10 +5,13 @@ import type { ActionRecord } from "./actions.ts";
 import type { Store } from "./store.ts";
 import { ObjectError } from "./store-errors.ts";
 
+/** Stands for the captured log of a run; no output can have this name. */
+export const LOG_OUTPUT = "(log)";
+
 /** How a record comes to hold a digest. */
 export interface Origin {
   readonly record: ActionRecord;
-  /** Name of the output; `log` for the captured log of the run. */
+  /** Name of the output, or LOG_OUTPUT. */
   readonly output: string;
   /** Path inside the output's tree; empty for the tree itself and for the log. */
   readonly path: string;
@@ -28,7 +31,7 @@ export class ProvenanceGraph {
         for (const entry of entriesOf(store, digest))
           if (entry.type === "file") push(this.origins, entry.digest, { record, output, path: entry.path });
       }
-      if (record.provenance.log) push(this.origins, record.provenance.log, { record, output: "log", path: "" });
+      if (record.provenance.log) push(this.origins, record.provenance.log, { record, output: LOG_OUTPUT, path: "" });
       for (const digest of inputDigests(record.preimage)) push(this.consumers, digest, record);
     }
   }

@@ -33,6 +33,11 @@ export interface LogBreak {
   readonly reason: string;
 }
 
+interface Head {
+  readonly sequence: number;
+  readonly digest: Digest;
+}
+
 const LOG_TYPE = "stlm.log.v1";
 const NEWLINE = 10;
 const TAIL_BYTES = 64 * 1024;
@@ -99,7 +104,7 @@ export class RunLog {
     try {
       const size = this.dropTornLine(file);
       const last = lastLine(file, size);
-      const { sequence, previous } = follow(last);
+      const { sequence, previous } = follow(last, this.readHead());
       const body = { sequence, previous, at: new Date().toISOString(), record };
       const digest = digestOf(LOG_TYPE, body);
       const bytes = Buffer.from(`${canonicalJson({ ...body, digest })}\n`);
@@ -154,7 +159,7 @@ export class RunLog {
     return text === undefined ? [] : text.split("\n").slice(0, -1);
   }
 
-  private readHead(): { sequence: number; digest: Digest } | undefined {
+  private readHead(): Head | undefined {
     const text = readText(this.headFile);
     if (text === undefined) return undefined;
     try {
@@ -184,13 +189,16 @@ function lastLine(file: number, size: number): string | undefined {
     .toString("utf8");
 }
 
-/** What the next entry says of its place. A spoilt last line is chained all the same; verify() reports it. */
-function follow(last: string | undefined): { sequence: number; previous: Digest | null } {
-  if (last === undefined) return { sequence: 1, previous: null };
-  const entry = parseEntry(last);
-  return entry === undefined
-    ? { sequence: 1, previous: digestBytes(last) }
-    : { sequence: entry.sequence + 1, previous: entry.digest };
+/**
+ * What the next entry says of its place. A spoilt last line is chained all the same, and a log that lost its end goes
+ * on from its head: verify() then reports the gap for ever.
+ */
+function follow(last: string | undefined, head: Head | undefined): { sequence: number; previous: Digest | null } {
+  const entry = last === undefined ? undefined : parseEntry(last);
+  if (head !== undefined && head.sequence >= (entry?.sequence ?? 0) && head.digest !== entry?.digest)
+    return { sequence: head.sequence + 1, previous: head.digest };
+  if (entry !== undefined) return { sequence: entry.sequence + 1, previous: entry.digest };
+  return { sequence: 1, previous: last === undefined ? null : digestBytes(last) };
 }
 
 function parseEntry(line: string): LogEntry | undefined {
