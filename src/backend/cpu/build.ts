@@ -1,0 +1,175 @@
+// Finds or makes the native library: compiled from the C files beside this module by the system's compiler into a
+// cache named by content, or taken from the package's prebuilt folder where there is no compiler.
+
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { messageOf } from "../../util/errors.ts";
+import { packageRoot } from "../../util/package-root.ts";
+
+const run = promisify(execFile);
+
+/** Best first. All give the same bits. */
+export const ISAS = ["avx512", "avx2", "portable"] as const;
+export type Isa = (typeof ISAS)[number];
+
+const ISA_FLAGS: Readonly<Record<Isa, readonly string[]>> = {
+  avx512: ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma"],
+  avx2: ["-mavx2", "-mfma"],
+  portable: [],
+};
+/** A product and a sum must fuse only where the source says so, or the instruction sets would differ. */
+const COMMON_FLAGS = ["-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno"];
+const LINK_FLAGS = ["-shared", "-pthread"];
+/** kernels.c includes the other kernels and takes the flags of its instruction set; the rest is for any processor. */
+const UNITS = ["kernels.c", "pool.c", "rope-table.c"] as const;
+const COMPILE_LIMIT_MS = 300_000;
+
+export interface Compiler {
+  readonly command: string;
+  /** First line of `--version`. */
+  readonly version: string;
+}
+
+/** A library that can be loaded, or why there is none. */
+export type Library =
+  | { readonly path: string; readonly isa: Isa; readonly source: "compiled" | "prebuilt"; readonly compiler?: Compiler }
+  | { readonly path: undefined; readonly reason: string; readonly compiler?: Compiler };
+
+/** The folder with the C files. */
+export function sourceFolder(): string {
+  return path.join(packageRoot(), "src", "backend", "cpu");
+}
+
+/** The instruction sets of this machine, best first. `STLM_CPU_ISA` forces one. */
+export function usableIsas(): readonly Isa[] {
+  const forced = process.env["STLM_CPU_ISA"];
+  if (forced) return ISAS.filter((isa) => isa === forced);
+  if (process.arch !== "x64") return ["portable"];
+  // Elsewhere than on Linux the loader asks the processor itself before the library is used.
+  const flags = existsSync("/proc/cpuinfo") ? /^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] : "";
+  const has = (...names: string[]) => names.every((name) => ` ${flags} `.includes(` ${name} `));
+  if (has("avx512f", "avx512bw", "avx512dq", "avx512vl", "fma")) return ISAS;
+  if (!flags || has("avx2", "fma")) return ["avx2", "portable"];
+  return ["portable"];
+}
+
+/** The path of `cc`, `gcc` or `clang` (or what `CC` names), without starting it. */
+export function compilerOnPath(): string | undefined {
+  const names = process.env["CC"] ? [process.env["CC"]] : ["cc", "gcc", "clang"];
+  const folders = (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "");
+  for (const name of names) {
+    if (path.isAbsolute(name) && existsSync(name)) return name;
+    const found = folders.map((folder) => path.join(folder, name)).find((file) => isFile(file));
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function isFile(file: string): boolean {
+  try {
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** The package's own library for this platform, or undefined. */
+export function prebuiltLibrary(isa: Isa): string | undefined {
+  const file = path.join(packageRoot(), "prebuilt", `${process.platform}-${process.arch}`, `cpu-${isa}.so`);
+  return existsSync(file) ? file : undefined;
+}
+
+/** The library for `isa`: cached, else compiled now (a few seconds), else prebuilt. Never throws for a missing compiler. */
+export async function findLibrary(isa: Isa): Promise<Library> {
+  const command = compilerOnPath();
+  const prebuilt = prebuiltLibrary(isa);
+  let failure = "no C compiler (cc, gcc or clang) on the PATH and no prebuilt library for this platform";
+  if (command) {
+    try {
+      const compiler = { command, version: await compilerVersion(command) };
+      return { path: await cachedOrCompiled(compiler, isa), isa, source: "compiled", compiler };
+    } catch (error) {
+      failure = `${command}: ${shortened(error)}`;
+    }
+  }
+  if (prebuilt) return { path: prebuilt, isa, source: "prebuilt" };
+  return { path: undefined, reason: failure };
+}
+
+async function compilerVersion(command: string): Promise<string> {
+  const { stdout } = await run(command, ["--version"], { timeout: 10_000 });
+  return stdout.split("\n")[0]!.trim();
+}
+
+/** Digest of all that decides the library's bytes. */
+function buildDigest(compiler: Compiler, isa: Isa): string {
+  const hash = createHash("sha256");
+  hash.update(
+    JSON.stringify([compiler.version, process.platform, process.arch, COMMON_FLAGS, ISA_FLAGS[isa], LINK_FLAGS]),
+  );
+  const folder = sourceFolder();
+  for (const file of readdirSync(folder).sort()) {
+    if (/\.[ch]$/.test(file)) hash.update(`\n${file}\n`).update(readFileSync(path.join(folder, file)));
+  }
+  return hash.digest("hex").slice(0, 32);
+}
+
+async function cachedOrCompiled(compiler: Compiler, isa: Isa): Promise<string> {
+  const name = `cpu-${isa}-${buildDigest(compiler, isa)}.so`;
+  const folder = cacheFolder();
+  const target = path.join(folder, name);
+  if (!existsSync(target)) await compileLibrary(compiler.command, isa, target);
+  return target;
+}
+
+/** `$XDG_CACHE_HOME` or `~/.cache`, else a folder of the user's own among the temporary files. */
+function cacheFolder(): string {
+  const home = process.env["XDG_CACHE_HOME"] || (os.homedir() && path.join(os.homedir(), ".cache"));
+  const fallback = path.join(os.tmpdir(), `stlm-pipeline-${os.userInfo().uid}`);
+  for (const folder of [...(home ? [path.join(home, "stlm-pipeline")] : []), fallback]) {
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      rmSync(mkdtempSync(path.join(folder, "probe-")), { recursive: true });
+      return folder;
+    } catch {
+      // Not writable: try the next one; the last one's error says the rest.
+    }
+  }
+  throw new Error(`neither the cache folder nor ${fallback} can be written`);
+}
+
+/** Compiles to `target` by way of a temporary folder beside it, so that concurrent builders cannot disturb each other. */
+export async function compileLibrary(command: string, isa: Isa, target: string, extraFlags: readonly string[] = []) {
+  mkdirSync(path.dirname(target), { recursive: true });
+  const work = mkdtempSync(path.join(path.dirname(target), "build-"));
+  const limit = { timeout: COMPILE_LIMIT_MS, maxBuffer: 1 << 24 };
+  try {
+    const objects = await Promise.all(
+      UNITS.map(async (unit) => {
+        const object = path.join(work, unit.replace(/c$/, "o"));
+        const isaFlags = unit === "kernels.c" ? ISA_FLAGS[isa] : [];
+        await run(
+          command,
+          [...COMMON_FLAGS, ...isaFlags, ...extraFlags, "-c", path.join(sourceFolder(), unit), "-o", object],
+          limit,
+        );
+        return object;
+      }),
+    );
+    const library = path.join(work, "library.so");
+    await run(command, [...objects, ...LINK_FLAGS, ...extraFlags, "-o", library], limit);
+    renameSync(library, target);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** The first lines of what the compiler said. */
+function shortened(error: unknown): string {
+  const stderr = error instanceof Error && "stderr" in error ? String(error.stderr).trim() : "";
+  return (stderr || messageOf(error)).split("\n").slice(0, 4).join("\n");
+}

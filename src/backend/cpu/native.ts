@@ -1,0 +1,258 @@
+// Loads the native library and names its functions. Typed arrays are passed by address, without a copy.
+
+import { type Compiler, findLibrary, ISAS, type Isa, type Library, usableIsas } from "./build.ts";
+
+export type Pointer = unknown;
+type Reals = Float32Array | null;
+type Status = number;
+
+/** The C functions, in the order of their C arguments; see the files of the same names. */
+export interface NativeKernels {
+  matmul(
+    context: Pointer,
+    c: Reals,
+    a: Reals,
+    b: Reals,
+    bias: Reals,
+    residual: Reals,
+    M: number,
+    N: number,
+    K: number,
+    flags: number,
+  ): Status;
+  find_bad_id(ids: Int32Array, N: number, lowest: number, V: number): number;
+  embedding(
+    context: Pointer,
+    y: Reals,
+    table: Reals,
+    ids: Int32Array,
+    positions: Reals,
+    N: number,
+    T: number,
+    C: number,
+  ): Status;
+  embedding_gradient(
+    context: Pointer,
+    dTable: Reals,
+    dPositions: Reals,
+    dy: Reals,
+    ids: Int32Array,
+    N: number,
+    T: number,
+    C: number,
+  ): Status;
+  rms_norm(context: Pointer, y: Reals, rstd: Reals, x: Reals, w: Reals, N: number, C: number, eps: number): Status;
+  rms_norm_gradient(
+    context: Pointer,
+    dx: Reals,
+    dw: Reals,
+    dy: Reals,
+    x: Reals,
+    w: Reals,
+    rstd: Reals,
+    N: number,
+    C: number,
+    accumulate: number,
+  ): Status;
+  layer_norm(
+    context: Pointer,
+    y: Reals,
+    mean: Reals,
+    rstd: Reals,
+    x: Reals,
+    w: Reals,
+    b: Reals,
+    N: number,
+    C: number,
+    eps: number,
+  ): Status;
+  layer_norm_gradient(
+    context: Pointer,
+    dx: Reals,
+    dw: Reals,
+    db: Reals,
+    dy: Reals,
+    x: Reals,
+    w: Reals,
+    mean: Reals,
+    rstd: Reals,
+    N: number,
+    C: number,
+    accumulate: number,
+  ): Status;
+  rope(
+    context: Pointer,
+    x: Reals,
+    table: Reals,
+    N: number,
+    T: number,
+    heads: number,
+    D: number,
+    stride: number,
+    firstPosition: number,
+    inverse: number,
+  ): Status;
+  attention(
+    context: Pointer,
+    y: Reals,
+    lse: Reals,
+    qkv: Reals,
+    B: number,
+    T: number,
+    H: number,
+    Hkv: number,
+    D: number,
+    scale: number,
+    dropout: number,
+    ...key: NativeKey
+  ): Status;
+  attention_gradient(
+    context: Pointer,
+    dqkv: Reals,
+    dy: Reals,
+    y: Reals,
+    lse: Reals,
+    qkv: Reals,
+    B: number,
+    T: number,
+    H: number,
+    Hkv: number,
+    D: number,
+    scale: number,
+    dropout: number,
+    ...key: NativeKey
+  ): Status;
+  swiglu(context: Pointer, y: Reals, x: Reals, N: number, F: number): Status;
+  swiglu_gradient(context: Pointer, dx: Reals, dy: Reals, x: Reals, N: number, F: number): Status;
+  gelu(context: Pointer, y: Reals, x: Reals, length: number): Status;
+  gelu_gradient(context: Pointer, dx: Reals, dy: Reals, x: Reals, length: number): Status;
+  head_loss(
+    context: Pointer,
+    losses: Reals,
+    x: Reals,
+    w: Reals,
+    targets: Int32Array,
+    N: number,
+    C: number,
+    V: number,
+    dx: Reals,
+    dw: Reals,
+    gradientScale: number,
+  ): Status;
+  dropout(context: Pointer, y: Reals, x: Reals, residual: Reals, length: number, ...key: NativeKey): Status;
+  add(context: Pointer, y: Reals, a: Reals, b: Reals, length: number): Status;
+  scale(context: Pointer, y: Reals, x: Reals, factor: number, length: number): Status;
+  column_sum(context: Pointer, db: Reals, dy: Reals, N: number, C: number): Status;
+  sum(context: Pointer, out: Reals, x: Reals, length: number, squared: number): Status;
+  adamw(
+    context: Pointer,
+    p: Reals,
+    g: Reals,
+    m: Reals,
+    v: Reals,
+    length: number,
+    beta1: number,
+    beta2: number,
+    rate: number,
+    inverse2: number,
+    eps: number,
+    decay: number,
+    gradientScale: number,
+  ): Status;
+}
+
+/** seed, purpose, step, site, threshold (uint32 each), 1 / (1 - p). */
+export type NativeKey = [seed: number, purpose: number, step: number, site: number, threshold: number, keep: number];
+
+/** The C types of the arguments, `p` pointer to float, `i` pointer to int32, `n` int, `l` int64, `u` uint32, `f` float. */
+const SIGNATURES: Readonly<Record<keyof NativeKernels, string>> = {
+  matmul: "xpppppnnnn",
+  find_bad_id: "innn",
+  embedding: "xppipnnn",
+  embedding_gradient: "xpppinnn",
+  rms_norm: "xppppnnf",
+  rms_norm_gradient: "xppppppnnn",
+  layer_norm: "xppppppnnf",
+  layer_norm_gradient: "xppppppppnnn",
+  rope: "xppnnnnnnn",
+  attention: "xpppnnnnnfnuuuuuf",
+  attention_gradient: "xpppppnnnnnfnuuuuuf",
+  swiglu: "xppnn",
+  swiglu_gradient: "xpppnn",
+  gelu: "xppl",
+  gelu_gradient: "xpppl",
+  head_loss: "xpppinnnppf",
+  dropout: "xpppluuuuuf",
+  add: "xpppl",
+  scale: "xppfl",
+  column_sum: "xppnn",
+  sum: "xppln",
+  adamw: "xpppplfffffff",
+};
+const C_TYPES: Readonly<Record<string, string>> = {
+  x: "void *",
+  p: "float *",
+  i: "int32_t *",
+  n: "int",
+  l: "int64_t",
+  u: "uint32_t",
+  f: "float",
+};
+
+export interface NativeLibrary {
+  readonly isa: Isa;
+  readonly path: string;
+  readonly compiler: Compiler | undefined;
+  readonly kernels: NativeKernels;
+  create(threads: number): Pointer;
+  destroy(context: Pointer): void;
+  threadCount(context: Pointer): number;
+  scratchBytes(context: Pointer): number;
+  /** Bytes from the last 64-byte boundary to the array's start. */
+  misalignment(array: Uint8Array): number;
+  ropeTable(table: Float32Array, positions: number, D: number, base: number): void;
+}
+
+/** What `stlm_best_isa` answers, for each instruction set the least it needs. */
+const ISA_RANK: Readonly<Record<Isa, number>> = { avx512: 2, avx2: 1, portable: 0 };
+
+/** The library for this machine's best instruction set, or the reason why there is none. */
+export async function loadNative(isas: readonly Isa[] = usableIsas()): Promise<NativeLibrary | { reason: string }> {
+  let reason = `STLM_CPU_ISA is ${process.env["STLM_CPU_ISA"]}; it can be ${ISAS.join(", ")}`;
+  for (const isa of isas) {
+    const found = await findLibrary(isa);
+    if (found.path === undefined) return { reason: found.reason };
+    try {
+      const library = await bind(found);
+      if (library) return library;
+      reason = `this processor has no ${isa}`;
+    } catch (error) {
+      reason = `${found.path}: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+  return { reason };
+}
+
+async function bind(found: Extract<Library, { path: string }>): Promise<NativeLibrary | undefined> {
+  const { default: koffi } = await import("koffi");
+  const library = koffi.load(found.path);
+  if (library.func("int stlm_best_isa()")() < ISA_RANK[found.isa]) return undefined;
+  const kernels = Object.fromEntries(
+    Object.entries(SIGNATURES).map(([name, types]) => [
+      name,
+      library.func(`int stlm_${name}_${found.isa}(${[...types].map((type) => C_TYPES[type]).join(", ")})`),
+    ]),
+  ) as unknown as NativeKernels;
+  return {
+    isa: found.isa,
+    path: found.path,
+    compiler: found.compiler,
+    kernels,
+    create: library.func("void *stlm_create(int)"),
+    destroy: library.func("void stlm_destroy(void *)"),
+    threadCount: library.func("int stlm_thread_count(void *)"),
+    scratchBytes: library.func("double stlm_scratch_bytes(void *)"),
+    misalignment: library.func("int stlm_misalignment(uint8_t *)"),
+    ropeTable: library.func("void stlm_rope_table(float *, int, int, double)"),
+  };
+}

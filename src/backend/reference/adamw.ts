@@ -1,0 +1,21 @@
+// AdamW, one update in place   (Loshchilov & Hutter 2019, algorithm 2).
+
+import { reals } from "../host-memory.ts";
+import type { AdamWArgs } from "../kernels.ts";
+
+export function adamW(args: AdamWArgs): void {
+  const { length, lr, beta1, beta2, eps, weightDecay, step, gradientScale } = args;
+  const p = reals(args.p, length, "adamW.p");
+  const g = reals(args.g, length, "adamW.g");
+  const m = reals(args.m, length, "adamW.m");
+  const v = reals(args.v, length, "adamW.v");
+  for (let i = 0; i < length; i++) {
+    const gradient = gradientScale * g[i]!;
+    const mean = beta1 * m[i]! + (1 - beta1) * gradient;
+    const square = beta2 * v[i]! + (1 - beta2) * gradient * gradient;
+    const corrected = mean / (1 - beta1 ** step) / (Math.sqrt(square / (1 - beta2 ** step)) + eps);
+    m[i] = mean;
+    v[i] = square;
+    p[i] = p[i]! - lr * corrected - lr * weightDecay * p[i]!;
+  }
+}

@@ -1,0 +1,100 @@
+// Causal attention with grouped heads   (Vaswani et al. 2017, section 3.2; Ainslie et al. 2023), one row at a time.
+
+import { reals } from "../host-memory.ts";
+import type { AttentionArgs, AttentionGradientArgs } from "../kernels.ts";
+import { dropoutFactor } from "./dropout.ts";
+
+/** Where query, key and value of head h at row n start in the packed projections. */
+function layout({ H, Hkv, D }: AttentionArgs | AttentionGradientArgs) {
+  const stride = (H + 2 * Hkv) * D;
+  const group = H / Hkv;
+  return {
+    stride,
+    q: (n: number, h: number) => n * stride + h * D,
+    k: (n: number, h: number) => n * stride + (H + Math.floor(h / group)) * D,
+    v: (n: number, h: number) => n * stride + (H + Hkv + Math.floor(h / group)) * D,
+  };
+}
+
+export function attention(args: AttentionArgs): void {
+  const { B, T, H, D, scale } = args;
+  const at = layout(args);
+  const y = reals(args.y, B * T * H * D, "attention.y");
+  const logSumExp = reals(args.logSumExp, B * H * T, "attention.logSumExp");
+  const qkv = reals(args.qkv, B * T * at.stride, "attention.qkv");
+  const factor = args.dropout ? dropoutFactor(args.dropout) : () => 1;
+  const weights = new Float64Array(T);
+  for (let b = 0; b < B; b++) {
+    for (let h = 0; h < H; h++) {
+      for (let t = 0; t < T; t++) {
+        const row = (b * H + h) * T + t;
+        let max = Number.NEGATIVE_INFINITY;
+        for (let s = 0; s <= t; s++) {
+          let score = 0;
+          for (let d = 0; d < D; d++) score += qkv[at.q(b * T + t, h) + d]! * qkv[at.k(b * T + s, h) + d]!;
+          weights[s] = score * scale;
+          max = Math.max(max, weights[s]!);
+        }
+        let sum = 0;
+        for (let s = 0; s <= t; s++) {
+          weights[s] = Math.exp(weights[s]! - max);
+          sum += weights[s]!;
+        }
+        logSumExp[row] = max + Math.log(sum);
+        for (let d = 0; d < D; d++) {
+          let value = 0;
+          for (let s = 0; s <= t; s++) {
+            value += (weights[s]! / sum) * factor(row * T + s) * qkv[at.v(b * T + s, h) + d]!;
+          }
+          y[((b * T + t) * H + h) * D + d] = value;
+        }
+      }
+    }
+  }
+}
+
+/**
+ * With P the softmax and M the dropout factors: dV = (P M)^T dY; dP = (dY V^T) M; dS = P (dP - rowsum(dY Y));
+ * dQ = scale dS K; dK = scale dS^T Q. Keys and values sum over the query heads of their group.
+ */
+export function attentionGradient(args: AttentionGradientArgs): void {
+  const { B, T, H, D, scale } = args;
+  const at = layout(args);
+  const dqkv = reals(args.dqkv, B * T * at.stride, "attentionGradient.dqkv");
+  const dy = reals(args.dy, B * T * H * D, "attentionGradient.dy");
+  const y = reals(args.y, B * T * H * D, "attentionGradient.y");
+  const logSumExp = reals(args.logSumExp, B * H * T, "attentionGradient.logSumExp");
+  const qkv = reals(args.qkv, B * T * at.stride, "attentionGradient.qkv");
+  const factor = args.dropout ? dropoutFactor(args.dropout) : () => 1;
+  const sums = new Float64Array(B * T * at.stride);
+  for (let b = 0; b < B; b++) {
+    for (let h = 0; h < H; h++) {
+      for (let t = 0; t < T; t++) {
+        const row = (b * H + h) * T + t;
+        const out = ((b * T + t) * H + h) * D;
+        const q = at.q(b * T + t, h);
+        let delta = 0;
+        for (let d = 0; d < D; d++) delta += dy[out + d]! * y[out + d]!;
+        for (let s = 0; s <= t; s++) {
+          const k = at.k(b * T + s, h);
+          const v = at.v(b * T + s, h);
+          let score = 0;
+          let dWeight = 0;
+          for (let d = 0; d < D; d++) {
+            score += qkv[q + d]! * qkv[k + d]!;
+            dWeight += dy[out + d]! * qkv[v + d]!;
+          }
+          const weight = Math.exp(score * scale - logSumExp[row]!);
+          const kept = factor(row * T + s);
+          const dScore = weight * (dWeight * kept - delta) * scale;
+          for (let d = 0; d < D; d++) {
+            sums[v + d]! += weight * kept * dy[out + d]!;
+            sums[q + d]! += dScore * qkv[k + d]!;
+            sums[k + d]! += dScore * qkv[q + d]!;
+          }
+        }
+      }
+    }
+  }
+  dqkv.set(sums);
+}
