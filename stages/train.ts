@@ -69,6 +69,7 @@ export default defineStage({
       const options = { ...params, contextWindow, microBatch, seed };
       const trainer = new Trainer(backend, model, shards.split("train"), options);
       const documents = leadingDocuments(shards.split("validation").documents(), params.evalTokens);
+      if (documents.length === 0) log.warn("The validation split is empty: there is no validation loss");
       const languageModel = new TransformerLanguageModel(backend, model);
 
       const identity = { params, seed, shards: inputs.shards.digest, device: backend.info.determinismClass };

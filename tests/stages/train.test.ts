@@ -1,0 +1,106 @@
+// The train stage on a few hundred tokens, on the reference device.
+
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { writeShards } from "../../src/data/shard-writer.ts";
+import { TokensWriter } from "../../src/data/tokens.ts";
+import { digestBytes } from "../../src/util/digest.ts";
+import train from "../../stages/train.ts";
+import { digestFolder, type RunStageOptions, runStage, temporaryFolder } from "../rigs/stage-rig.ts";
+
+const VOCABULARY = 257;
+const tokenizer = digestBytes("bytes");
+
+/** A `shards` artifact of short sentences as bytes. */
+async function makeShards(documents: number): Promise<string> {
+  const folder = temporaryFolder("tokens");
+  const layout = { dtype: "uint16", vocabSize: VOCABULARY, endOfText: 256, tokenizer } as const;
+  const writer = new TokensWriter((name) => path.join(folder, name), layout);
+  for (let i = 0; i < documents; i++) {
+    const text = `The cat number ${i * i} sat on the mat.`;
+    const utf8 = Buffer.from(text);
+    const hash = Buffer.from(digestBytes(utf8).slice("sha256:".length), "hex");
+    writer.write({ text, utf8, hash, split: i % 5 === 4 ? "validation" : "train" }, Uint16Array.from(utf8));
+  }
+  writer.finish({ duplicates: 0, empty: 0, replaced: 0 });
+  const shards = temporaryFolder("shards");
+  await writeShards({
+    tokens: folder,
+    pathOf: (name) => path.join(shards, name),
+    shardTokens: 1000,
+    signal: new AbortController().signal,
+    onProgress: () => undefined,
+  });
+  return shards;
+}
+
+const params = {
+  model: { contextWindow: 16, hiddenDim: 16, numLayers: 1, numHeads: 2, numKvHeads: 1, ffnDim: 24 },
+  steps: 6,
+  batchTokens: 32,
+  learningRate: 1e-2,
+  minLearningRate: 1e-3,
+  warmupSteps: 2,
+  evalEvery: 2,
+  evalTokens: 100,
+  checkpointEvery: 2,
+};
+
+const readJson = (folder: string, name: string) => JSON.parse(readFileSync(path.join(folder, name), "utf8"));
+
+describe("the train stage", () => {
+  let shards: string;
+  beforeAll(async () => {
+    shards = await makeShards(30);
+  });
+  const run = (options: Partial<RunStageOptions<typeof train.params>> = {}) =>
+    runStage(train, { params, inputs: { shards }, ...options });
+
+  test("writes weights, configuration, curve and summary, and measures the run", async () => {
+    const { outputs, measures, progress } = await run();
+    const config = readJson(outputs.model, "config.json");
+    expect(config).toMatchObject({ parameters: 6_080, tokenizer, seed: 1, training: { steps: 6, precision: "f32" } });
+    expect(config.model).toMatchObject({ vocabSize: VOCABULARY, dropout: 0.1, positions: "rope" });
+    const summary = readJson(outputs.model, "summary.json");
+    expect(summary).toMatchObject({ status: "completed", steps: 6, tokens: 192 });
+    expect(summary.flops).toBe(192 * (6 * 6_080 + 12 * 1 * 16 * 16));
+    const lines = readFileSync(path.join(outputs.model, "metrics.jsonl"), "utf8").trimEnd().split("\n");
+    expect(lines.map((line) => JSON.parse(line).step)).toEqual([1, 2, 2, 3, 4, 4, 5, 6, 6]);
+    expect(JSON.parse(lines.at(-1)!).val_bits_per_byte).toBe(summary.val_bits_per_byte);
+    // Every byte is a token here, so the two measures differ by ln 2 alone.
+    expect(summary.val_bits_per_byte).toBeCloseTo(summary.val_loss / Math.LN2, 10);
+    expect(measures).toMatchObject({ device: expect.stringContaining("reference"), flops: summary.flops });
+    expect(measures["peak_bytes"]).toBeGreaterThan(6_080 * 16); // weights, gradients and two moments
+    expect(progress.at(-1)).toEqual({ done: 6, total: 6, unit: "steps" });
+  });
+
+  test("the same seed gives the same bytes and another seed other ones", async () => {
+    const digests = await Promise.all([1, 1, 2].map(async (seed) => digestFolder((await run({ seed })).outputs.model)));
+    expect(digests[0]).toBe(digests[1]);
+    expect(digests[0]).not.toBe(digests[2]);
+  });
+
+  test("stopped by a signal and started again it ends with the bytes of an uninterrupted run", async () => {
+    const expected = digestFolder((await run()).outputs.model);
+    const work = temporaryFolder("work");
+    const controller = new AbortController();
+    const stopping = run({ work, signal: controller.signal });
+    setImmediate(() => setImmediate(() => controller.abort())); // steps take a turn of the event loop each
+    await expect(stopping).rejects.toThrow();
+    expect(digestFolder((await run({ work })).outputs.model)).toBe(expected);
+  });
+
+  test("a divergence is a result, with its reason and its curve", async () => {
+    const { outputs, log } = await run({ params: { ...params, maxLoss: 0.1 } });
+    const summary = readJson(outputs.model, "summary.json");
+    expect(summary).toMatchObject({ status: "diverged", steps: 2 });
+    expect(summary.reason).toMatch(/above the bound 0.1 at step 3/);
+    expect(log.join()).toContain("Training diverged");
+  });
+
+  test("an unknown parameter and a batch that cannot be cut are refused", async () => {
+    expect(train.params.safeParse({ ...params, learningrate: 1 }).success).toBe(false);
+    await expect(run({ params: { ...params, batchTokens: 40 } })).rejects.toThrow("not a multiple of contextWindow 16");
+  });
+});
