@@ -18,14 +18,20 @@ export interface PairedDifference {
   readonly p: number;
 }
 
-/** Summary of differences (treatment - control), one per pair; undefined below two pairs. */
-export function pairedDifference(differences: readonly number[], confidence = 0.95): PairedDifference | undefined {
-  const error = standardError(differences);
-  if (error === undefined) return undefined;
+/**
+ * Summary of differences (treatment - control), one per pair; undefined below two pairs. `resolution` is the step in which
+ * a difference is counted (100 / items for an accuracy in percent): equal counts in two runs do not mean that there is no
+ * spread, so the standard deviation is at least that of rounding to this step, resolution / sqrt(12) (Sheppard 1898).
+ */
+export function pairedDifference(differences: readonly number[], resolution = 0): PairedDifference | undefined {
+  const measured = standardError(differences);
+  if (measured === undefined) return undefined;
+  const error = Math.max(measured, resolution / Math.sqrt(12 * differences.length));
   const df = differences.length - 1;
   const center = mean(differences);
-  const half = tQuantile(0.5 + confidence / 2, df) * error;
-  const p = error === 0 ? Number(center === 0) : tTwoSided(center / error, df);
+  const half = tQuantile(0.975, df) * error;
+  // Without any spread there is nothing to hold the difference against: no evidence, not perfect evidence.
+  const p = error === 0 ? 1 : tTwoSided(center / error, df);
   return {
     pairs: differences.length,
     mean: center,
@@ -42,6 +48,6 @@ export function pairedDifference(differences: readonly number[], confidence = 0.
  * Below alpha exactly when the 1 - 2 alpha interval lies inside the bounds.
  */
 export function equivalencePValue(center: number, error: number, df: number, bound: number): number {
-  if (error === 0) return Number(Math.abs(center) >= bound);
+  if (error === 0) return Number(center !== 0); // no spread is no evidence, unless both arms are one and the same
   return Math.max(tCdf(-(center + bound) / error, df), tCdf((center - bound) / error, df));
 }

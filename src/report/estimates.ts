@@ -1,0 +1,137 @@
+// One estimate per arm and metric: the mean over seeds, its standard error from both sources (seeds and items), and a
+// 95 % interval that is never narrower than either source alone would make it.
+
+import type { ReportDatabase, Row } from "./db.ts";
+import { isAccuracy, isMetric, type MetricName, metricNames } from "./metrics.ts";
+import { mean, standardError } from "./statistics/descriptive.ts";
+import { type Interval, wilsonInterval } from "./statistics/proportion.ts";
+import { tQuantile } from "./statistics/student-t.ts";
+
+export interface Estimate {
+  readonly arm: string;
+  readonly metric: MetricName;
+  /** Runs that were trained to the end and have finite scores. */
+  readonly runs: number;
+  readonly value: number;
+  /** Between seeds; null with one run. */
+  readonly seedError: number | null;
+  /** Between clusters of items (Liang & Zeger 1986); null with one cluster. */
+  readonly itemError: number | null;
+  /** Both together, sqrt(seed^2 + item^2); null with one run, whose spread between seeds nobody knows. */
+  readonly se: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+  readonly digests: readonly string[];
+}
+
+/** Creates the table `estimates` from `scores` and `parts`. */
+export async function createEstimates(database: ReportDatabase): Promise<readonly Estimate[]> {
+  const spreads = new Map((await itemErrors(database)).map((row) => [`${row["arm"]} ${row["metric"]}`, row]));
+  const groups = await database.query(`
+    SELECT arm, metric, list(value ORDER BY evaluation) AS "values", list(digest ORDER BY evaluation) AS digests,
+           max(items) AS items
+    FROM scores JOIN evaluations USING (evaluation) JOIN arms USING (arm)
+    WHERE NOT diverged AND value IS NOT NULL
+    GROUP BY arm, metric, position ORDER BY position, metric`);
+  const estimates = groups
+    .filter((group) => isMetric(group["metric"] as string))
+    .map((group) => estimateOf(group, spreads.get(`${group["arm"]} ${group["metric"]}`)));
+  estimates.sort((a, b) => metricNames.indexOf(a.metric) - metricNames.indexOf(b.metric));
+  await database.create(
+    "estimates",
+    {
+      arm: "VARCHAR",
+      metric: "VARCHAR",
+      runs: "INTEGER",
+      value: "DOUBLE",
+      seedError: "DOUBLE",
+      itemError: "DOUBLE",
+      se: "DOUBLE",
+      low: "DOUBLE",
+      high: "DOUBLE",
+      digests: "VARCHAR[]",
+    },
+    estimates.map((estimate) => ({ ...estimate })),
+  );
+  return estimates;
+}
+
+/**
+ * Cluster-robust standard error of a ratio of sums, for the average of an arm's runs: with r_i = numerator_i - value *
+ * denominator_i, se^2 = C / (C - 1) * sum over clusters of (sum r_i)^2 / (sum denominator)^2.
+ */
+function itemErrors(database: ReportDatabase): Promise<Row[]> {
+  return database.query(`
+    WITH averaged AS (
+      SELECT arm, metric, cluster, item, avg(numerator) AS numerator, avg(denominator) AS denominator
+      FROM parts JOIN evaluations USING (evaluation) JOIN scores USING (evaluation, metric)
+      WHERE NOT diverged AND value IS NOT NULL
+      GROUP BY arm, metric, cluster, item ORDER BY arm, metric, cluster, item),
+    totals AS (SELECT arm, metric, sum(numerator) / sum(denominator) AS value, sum(denominator) AS total
+               FROM averaged GROUP BY arm, metric),
+    residuals AS (SELECT arm, metric, cluster, any_value(total) AS total,
+                         sum(numerator - value * denominator) AS residual
+                  FROM averaged JOIN totals USING (arm, metric)
+                  GROUP BY arm, metric, cluster ORDER BY arm, metric, cluster)
+    SELECT arm, metric, count(*) AS clusters,
+           CASE WHEN count(*) > 1 THEN sqrt(count(*) / (count(*) - 1) * sum(residual * residual)) / any_value(total) END
+             AS error
+    FROM residuals GROUP BY arm, metric ORDER BY arm, metric`);
+}
+
+function estimateOf(group: Row, spread: Row | undefined): Estimate {
+  const values = group["values"] as number[];
+  const metric = group["metric"] as MetricName;
+  const value = mean(values);
+  const seedError = standardError(values) ?? null;
+  const itemError = (spread?.["error"] as number | null | undefined) ?? null;
+  const clusters = (spread?.["clusters"] as number | undefined) ?? 0;
+  const ofItems = itemInterval(metric, value, itemError, clusters, group["items"] as number);
+  const bounds = [ofItems, seedInterval(value, seedError, values.length)].filter((bound) => bound !== undefined);
+  const low = bounds.length > 0 ? Math.min(...bounds.map((bound) => bound.low)) : null;
+  const high = bounds.length > 0 ? Math.max(...bounds.map((bound) => bound.high)) : null;
+  return {
+    arm: group["arm"] as string,
+    metric,
+    runs: values.length,
+    value,
+    seedError,
+    itemError,
+    se: seedError === null ? null : combinedError(seedError, itemError, low, high),
+    low,
+    high,
+    digests: group["digests"] as string[],
+  };
+}
+
+/** All items right or all wrong gives a standard error of 0, which is never true: fall back on the interval's width. */
+function combinedError(seedError: number, itemError: number | null, low: number | null, high: number | null) {
+  const error = Math.hypot(seedError, itemError ?? 0);
+  if (error > 0 || low === null || high === null) return error > 0 ? error : null;
+  const width = (high - low) / (2 * tQuantile(0.975, Number.POSITIVE_INFINITY));
+  return width > 0 ? width : null;
+}
+
+function seedInterval(value: number, error: number | null, runs: number): Interval | undefined {
+  if (error === null) return undefined;
+  const half = tQuantile(0.975, runs - 1) * error;
+  return { low: value - half, high: value + half };
+}
+
+function itemInterval(
+  metric: MetricName,
+  value: number,
+  error: number | null,
+  clusters: number,
+  items: number,
+): Interval | undefined {
+  if (error === null) return undefined;
+  if (!isAccuracy(metric)) {
+    const half = tQuantile(0.975, clusters - 1) * error;
+    return { low: value - half, high: value + half };
+  }
+  const share = value / 100;
+  const effectiveItems = error > 0 ? (share * (1 - share)) / (error / 100) ** 2 : items;
+  const { low, high } = wilsonInterval(share, effectiveItems);
+  return { low: 100 * low, high: 100 * high };
+}

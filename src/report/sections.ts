@@ -1,0 +1,197 @@
+// The sentences of the report, each made from data: what was run, the headline, verdicts, negative results, limits.
+
+import type { ReportDatabase, Row } from "./db.ts";
+import { cite, enumerate, formatNumber, plural } from "./markdown.ts";
+import { type MetricName, metrics } from "./metrics.ts";
+import { metricsAtChance } from "./tables/results.ts";
+import { ALPHA, POWER, type Verdict, verdicts as vocabulary } from "./verdict.ts";
+
+/** The first paragraph: what was trained, who leads and whether that means anything, and what became of the claims. */
+export async function headline(database: ReportDatabase, verdicts: readonly Verdict[]): Promise<string> {
+  const [counts] = await database.query(`
+    SELECT count(*) AS runs, count(DISTINCT arm) AS arms, count(*) FILTER (WHERE status = 'diverged') AS diverged FROM trainings`);
+  const runs = counts!["runs"] as number;
+  const diverged = counts!["diverged"] as number;
+  const sentences = [
+    runs === 0
+      ? "No training run was given to this report."
+      : `${plural(runs, "training run")} of ${plural(counts!["arms"] as number, "model")}, ${diverged === 0 ? "none" : diverged} of them diverged.`,
+    ...(await leader(database)),
+    ...(await benchmarkSentence(database)),
+    verdictSentence(verdicts),
+  ];
+  return sentences.join(" ");
+}
+
+async function leader(database: ReportDatabase): Promise<string[]> {
+  const rows = await database.query(`
+    SELECT arm, runs, value, se, low, high, digests FROM estimates JOIN arms USING (arm)
+    WHERE metric = 'val_bits_per_byte' AND NOT control ORDER BY value, position`);
+  const best = rows[0];
+  if (!best) return [];
+  const digests = (best["digests"] as string[]).map(cite).join(" ");
+  const value = formatNumber(best["value"] as number, 4) + spread(best["se"], 4);
+  const others = rows.slice(1);
+  const clear = others.every(
+    (row) => typeof best["high"] === "number" && (best["high"] as number) < (row["low"] as number),
+  );
+  const standing =
+    others.length === 0
+      ? ""
+      : clear
+        ? "; its 95 % interval excludes those of all other models"
+        : "; its 95 % interval overlaps another model's, so the order may be noise";
+  const unigram = await database.query(
+    "SELECT value, digests FROM estimates WHERE arm = 'unigram' AND metric = 'val_bits_per_byte'",
+  );
+  const control = unigram.map(
+    (row) =>
+      `A unigram model has ${formatNumber(row["value"] as number, 4)} (${(row["digests"] as string[]).map(cite).join(" ")}).`,
+  );
+  return [
+    `Lowest validation bits per byte: ${best["arm"]} with ${value} (${plural(best["runs"] as number, "run")}, ${digests})${standing}.`,
+    ...control,
+  ];
+}
+
+function spread(error: Row[string] | undefined, digits: number): string {
+  return typeof error === "number" ? ` ± ${formatNumber(error, digits)}` : "";
+}
+
+async function benchmarkSentence(database: ReportDatabase): Promise<string[]> {
+  const rows = await database.query(`
+    SELECT DISTINCT metric FROM estimates JOIN chance USING (metric) JOIN arms USING (arm) WHERE NOT control`);
+  const measured = new Set(rows.map((row) => row["metric"] as MetricName));
+  const names = (list: readonly MetricName[]) => enumerate(list.map((name) => metrics[name].label));
+  const plain = (Object.keys(metrics) as MetricName[]).filter((name) => measured.has(name) && !name.endsWith("_norm"));
+  if (plain.length === 0) return [];
+  const atChance = (await metricsAtChance(database)).filter((name) => plain.includes(name));
+  const above = plain.filter((name) => !atChance.includes(name));
+  const off =
+    above.length > 0
+      ? `Some model can be told from guessing on ${names(above)}`
+      : "No benchmark tells any model from guessing";
+  return [atChance.length > 0 && above.length > 0 ? `${off}; none on ${names(atChance)}.` : `${off}.`];
+}
+
+function verdictSentence(verdicts: readonly Verdict[]): string {
+  if (verdicts.length === 0) return "No claim was registered.";
+  const counted = vocabulary
+    .map((name) => ({ name, count: verdicts.filter(({ verdict }) => verdict === name).length }))
+    .filter(({ count }) => count > 0)
+    .map(({ name, count }) => `${count} ${name}`);
+  return `Of ${plural(verdicts.length, "registered claim")}: ${enumerate(counted)}.`;
+}
+
+/** One item a claim: what was claimed and what became of it. */
+export function claimList(verdicts: readonly Verdict[]): string {
+  if (verdicts.length === 0) return "No claim was registered in pipeline.yaml.";
+  return verdicts
+    .map(
+      ({ hypothesis, verdict, reason }) =>
+        `- **${verdict}**: ${hypothesis.claim} (\`${hypothesis.name}\`) ${capitalize(reason)}.`,
+    )
+    .join("\n");
+}
+
+/** The rule in the reader's words; its reasons stand in docs/decisions/0004-verdict-rule.md. */
+export function ruleText(resamples: number): string {
+  return [
+    "How a verdict is reached. Runs of both arms are paired by seed. Two tests must agree, and the larger p counts: Student's paired t",
+    `over the differences per seed (pairs − 1 degrees of freedom), and a bootstrap over seeds, then clusters, then items (${plural(resamples, "resample")},`,
+    `percentile interval). p-values are adjusted by Holm over the family of all registered claims; the level is ${formatNumber(100 * ALPHA, 0)} %.`,
+    "*Equivalent*: both tests exclude differences as large as the smallest effect of interest (two one-sided tests, adjusted likewise).",
+    "Otherwise *supported* or *refuted*: both exclude zero, in the claimed direction or the other. Otherwise *inconclusive*.",
+    "*Invalid*: not comparable as registered (a run diverged, other items, another protocol, identical seeds). *Not-run*: an arm or its metric is missing.",
+    `The minimum detectable effect (MDE) is for ${formatNumber(100 * POWER, 0)} % power at the family's strictest level.`,
+  ].join("\n");
+}
+
+/** Claims that are not supported, and runs that diverged. */
+export async function negativeResults(database: ReportDatabase, verdicts: readonly Verdict[]): Promise<string> {
+  const open = verdicts.filter(({ verdict }) => verdict !== "supported");
+  const lines = open.map(negativeLine);
+  if (verdicts.length === 0) lines.push("- No claim was registered, so none failed.");
+  else if (open.length === 0) lines.push("- Every registered claim is supported.");
+  const diverged = await database.query(`
+    SELECT arm, seed, steps, tokens, reason, digest FROM trainings WHERE status = 'diverged' ORDER BY training`);
+  lines.push(...diverged.map(divergedLine));
+  if (diverged.length === 0) lines.push("- No training run diverged.");
+  return lines.join("\n");
+}
+
+function negativeLine({
+  hypothesis,
+  verdict,
+  reason,
+  effect,
+  seeds,
+  items,
+  pairs,
+  minimumDetectable,
+}: Verdict): string {
+  const { effectDigits: digits, unit } = metrics[hypothesis.metric];
+  const parts = [`- \`${hypothesis.name}\` is ${verdict}: ${reason}.`];
+  if (effect !== null) {
+    const interval = seeds ?? items;
+    const range = interval
+      ? `, 95 % [${formatNumber(interval.low, digits)}, ${formatNumber(interval.high, digits)}]`
+      : "";
+    const source = seeds ? "" : " over items alone";
+    parts.push(
+      `Effect ${formatNumber(effect, digits)} ${unit}${range}${source}, from ${plural(pairs.length, "pair")}.`,
+    );
+    parts.push(
+      minimumDetectable === null
+        ? "Minimum detectable effect: unknown with 1 pair."
+        : `Minimum detectable effect: ${formatNumber(minimumDetectable, digits)}; of interest from ${hypothesis.smallestEffect}.`,
+    );
+  }
+  return parts.join(" ");
+}
+
+function divergedLine(row: Row): string {
+  const seed = row["seed"] === null ? "" : ` (seed ${row["seed"]})`;
+  const reason = row["reason"] === null ? "" : `: ${row["reason"]}`;
+  const steps = plural(row["steps"] as number, "step");
+  const tokens = formatNumber(row["tokens"] as number, 0);
+  return `- ${row["arm"]}${seed} diverged after ${steps} and ${tokens} tokens${reason} (${cite(row["digest"] as string)}). Its scores enter no mean.`;
+}
+
+/** What a reader must not conclude. */
+export async function limits(database: ReportDatabase): Promise<string> {
+  const rows = await database.query(
+    "SELECT max(runs) AS most, min(runs) AS least FROM estimates JOIN arms USING (arm) WHERE NOT control",
+  );
+  const least = rows[0]?.["least"] as number | null | undefined;
+  const lines = [
+    "- Verdicts hold for these sizes, this corpus and this number of steps. They say nothing about larger models.",
+  ];
+  const sizes = await benchmarkSizes(database);
+  if (sizes)
+    lines.push(
+      `- Items per benchmark: ${sizes}. Bits per byte rests on all held-out text: trust it first at this scale.`,
+    );
+  if (typeof least === "number" && least < 5) {
+    lines.push(
+      `- With ${plural(least, "seed")} ${least === 1 ? "there is no test of any claim" : `Student's t has ${plural(least - 1, "degree")} of freedom`}: ` +
+        "more seeds narrow the intervals faster than more items do.",
+    );
+  }
+  return lines.join("\n");
+}
+
+async function benchmarkSizes(database: ReportDatabase): Promise<string> {
+  const rows = await database.query(`
+    SELECT metric, max(items) AS items FROM scores JOIN chance USING (metric) GROUP BY metric ORDER BY items, metric`);
+  const known = rows.filter(
+    (row) => Object.hasOwn(metrics, row["metric"] as string) && !String(row["metric"]).endsWith("_norm"),
+  );
+  return enumerate(
+    known.map((row) => `${metrics[row["metric"] as MetricName].label} ${formatNumber(row["items"] as number, 0)}`),
+  );
+}
+
+function capitalize(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,144 @@
+// Verdicts on registered claims, by a rule that was fixed before the runs (docs/decisions/0004-verdict-rule.md). The
+// vocabulary is closed and computed: nobody types a verdict.
+
+import type { Evidence, Pair } from "./comparison.ts";
+import type { Hypothesis } from "./hypothesis.ts";
+import { plural } from "./markdown.ts";
+import { metrics } from "./metrics.ts";
+import { bootstrapEquivalencePValue, bootstrapPValue, percentileInterval } from "./statistics/bootstrap.ts";
+import { standardDeviation } from "./statistics/descriptive.ts";
+import { holmAdjust } from "./statistics/holm.ts";
+import { equivalencePValue, pairedDifference } from "./statistics/paired.ts";
+import { minimumDetectableEffect } from "./statistics/power.ts";
+import type { Interval } from "./statistics/proportion.ts";
+
+export const verdicts = ["supported", "refuted", "equivalent", "inconclusive", "not-run", "invalid"] as const;
+export type VerdictName = (typeof verdicts)[number];
+
+export const ALPHA = 0.05;
+export const POWER = 0.8;
+
+export interface Verdict {
+  readonly hypothesis: Hypothesis;
+  readonly verdict: VerdictName;
+  /** Why, in half a sentence. */
+  readonly reason: string;
+  readonly pairs: readonly Pair[];
+  /** Mean difference, treatment - control; null unless measured. */
+  readonly effect: number | null;
+  /** 95 % t interval over the differences per seed; null below two pairs. */
+  readonly seeds: Interval | null;
+  /** 95 % bootstrap interval over seeds, clusters and items. */
+  readonly items: Interval | null;
+  /** Of "no difference", and of "a difference of interest", adjusted by Holm within the family; null unless tested. */
+  readonly p: number | null;
+  readonly equivalenceP: number | null;
+  /** Smallest true effect found with 80 % power at the family's strictest level; null below two pairs. */
+  readonly minimumDetectable: number | null;
+  readonly digests: readonly string[];
+}
+
+/** What one claim's evidence says before the family is looked at. */
+interface Tested {
+  readonly seeds: Interval | null;
+  readonly items: Interval;
+  readonly p: number;
+  readonly equivalenceP: number;
+  readonly minimumDetectable: number | null;
+}
+
+/** One verdict a claim, in their order. The family is every claim given, also those that were not run. */
+export function decide(claims: readonly { hypothesis: Hypothesis; evidence: Evidence }[]): Verdict[] {
+  const tested = claims.map(({ hypothesis, evidence }) => test(hypothesis, evidence, claims.length));
+  const p = holmAdjust(tested.map((result) => result?.p ?? 1));
+  const equivalenceP = holmAdjust(tested.map((result) => result?.equivalenceP ?? 1));
+  return claims.map(({ hypothesis, evidence }, index): Verdict => {
+    const result = tested[index];
+    if (evidence.kind !== "measured" || !result) {
+      return { ...UNTESTED, hypothesis, verdict: "not-run", ...unmeasured(evidence) };
+    }
+    const { pairs, effect, digests } = evidence;
+    const adjusted = { ...result, p: p[index]!, equivalenceP: equivalenceP[index]! };
+    const { verdict, reason } = rule(hypothesis, effect, pairs.length, adjusted);
+    const left = evidence.unpaired > 0 ? `; ${plural(evidence.unpaired, "run")} without a partner left out` : "";
+    const testedAtAll = pairs.length > 1;
+    return {
+      hypothesis,
+      verdict,
+      reason: reason + left,
+      pairs,
+      effect,
+      seeds: result.seeds,
+      items: result.items,
+      p: testedAtAll ? adjusted.p : null,
+      equivalenceP: testedAtAll ? adjusted.equivalenceP : null,
+      minimumDetectable: result.minimumDetectable,
+      digests,
+    };
+  });
+}
+
+const UNTESTED = {
+  reason: "",
+  pairs: [],
+  effect: null,
+  seeds: null,
+  items: null,
+  p: null,
+  equivalenceP: null,
+  minimumDetectable: null,
+  digests: [],
+} as const;
+
+function unmeasured(evidence: Evidence): Partial<Verdict> {
+  if (evidence.kind === "measured") return {};
+  return { verdict: evidence.kind, reason: evidence.reason, digests: evidence.digests };
+}
+
+/**
+ * Two questions must have the same answer: do the seeds agree (t test over the differences per seed), and would other
+ * items agree (bootstrap over seeds and items)? The larger p-value counts (an intersection-union test, Berger 1982).
+ */
+function test({ smallestEffect }: Hypothesis, evidence: Evidence, family: number): Tested | undefined {
+  if (evidence.kind !== "measured") return undefined;
+  const { resampled, pairs, resolution } = evidence;
+  const items = percentileInterval(resampled);
+  const seeds = pairedDifference(
+    pairs.map(({ difference }) => difference),
+    resolution,
+  );
+  // One pair says nothing of other seeds: no test, whatever its items say.
+  if (!seeds) return { seeds: null, items, p: 1, equivalenceP: 1, minimumDetectable: null };
+  const { mean, standardError, df } = seeds;
+  const level = ALPHA / family;
+  return {
+    seeds,
+    items,
+    p: Math.max(seeds.p, bootstrapPValue(resampled)),
+    equivalenceP: Math.max(
+      equivalencePValue(mean, standardError, df, smallestEffect),
+      bootstrapEquivalencePValue(resampled, smallestEffect),
+    ),
+    minimumDetectable: Math.max(
+      minimumDetectableEffect(standardError, df, level, POWER),
+      minimumDetectableEffect(standardDeviation(resampled) ?? 0, Number.POSITIVE_INFINITY, level, POWER),
+    ),
+  };
+}
+
+function rule(
+  { direction, smallestEffect, metric }: Hypothesis,
+  effect: number,
+  pairs: number,
+  { p, equivalenceP }: Pick<Tested, "p" | "equivalenceP">,
+): { verdict: VerdictName; reason: string } {
+  if (pairs < 2) return { verdict: "inconclusive", reason: "one seed cannot tell a recipe from luck" };
+  if (equivalenceP <= ALPHA) {
+    return { verdict: "equivalent", reason: `any difference is below ${smallestEffect} ${metrics[metric].unit}` };
+  }
+  if (p > ALPHA) return { verdict: "inconclusive", reason: "noise could explain the difference" };
+  const claimed = direction === "lower" ? effect < 0 : effect > 0;
+  return claimed
+    ? { verdict: "supported", reason: "the difference lies in the claimed direction" }
+    : { verdict: "refuted", reason: "the difference lies in the other direction" };
+}
