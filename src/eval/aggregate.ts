@@ -36,25 +36,30 @@ export interface AggregateOptions {
 /** The figures of one benchmark's rows, of which there must be at least one. */
 export function aggregate(rows: readonly ItemRow[], { weighting, normalized }: AggregateOptions): BenchmarkMetrics {
   const subtasks = bySubtask(rows);
-  const mean = (score: (row: ItemRow) => number | null) => {
-    const scores = [...subtasks.values()].map((group) => group.map(score));
-    return groupMean(scores, weighting);
-  };
-  const accuracy = mean(({ correct }) => share(correct));
+  const scoresBy = (score: (row: ItemRow) => number | null) => [...subtasks.values()].map((group) => group.map(score));
+  const correct = scoresBy((row) => share(row.correct));
+  const correctNorm = scoresBy((row) => share(row.correct_norm));
   return {
     items: rows.length,
-    accuracy,
-    standardError: groupStandardError([...subtasks.values()].map((group) => group.map((row) => share(row.correct)))),
-    accuracySplit: mean(({ credit }) => credit),
+    accuracy: groupMean(correct, weighting),
+    standardError: groupStandardError(correct),
+    accuracySplit: groupMean(
+      scoresBy((row) => row.credit),
+      weighting,
+    ),
     ...(normalized && {
-      accuracyNorm: mean((row) => share(row.correct_norm)),
-      accuracyNormStandardError: groupStandardError(
-        [...subtasks.values()].map((group) => group.map((row) => share(row.correct_norm))),
+      accuracyNorm: groupMean(correctNorm, weighting),
+      accuracyNormStandardError: groupStandardError(correctNorm),
+      accuracyBytes: groupMean(
+        scoresBy((row) => share(row.correct_bytes)),
+        weighting,
       ),
-      accuracyBytes: mean((row) => share(row.correct_bytes)),
     }),
     ties: rows.filter(({ tie }) => tie).length,
-    chance: mean(({ num_choices }) => 1 / num_choices)!,
+    chance: groupMean(
+      scoresBy((row) => 1 / row.num_choices),
+      weighting,
+    )!,
     truncated: rows.filter(({ truncated }) => truncated).length,
     unscored: rows.filter(({ correct }) => correct === null).length,
     ...(subtasks.size > 1 && { subtasks: subtaskFigures(subtasks) }),
