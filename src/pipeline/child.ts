@@ -93,7 +93,7 @@ function pathIn(folder: string): (...parts: string[]) => string {
 }
 
 function stageLog(measures: Record<string, number | string>): StageLog {
-  let shownAt = 0;
+  let shownAt = Number.NEGATIVE_INFINITY;
   const line = (level: "info" | "warn", message: string) => {
     writeSync(1, level === "warn" ? `warning: ${message}\n` : `${message}\n`);
     tell({ type: "log", level, message });

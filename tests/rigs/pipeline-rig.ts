@@ -1,6 +1,7 @@
 // A lab in a temporary folder, run by the real loader, planner and executor: real bundles, real processes, tiny stages.
 // (A rig as in google/wireit: src/test/util/test-rig.ts.)
 
+import { type ChildProcess, spawn } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -13,6 +14,7 @@ import {
 } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { loadPipeline } from "../../src/pipeline/config.ts";
 import type { Outcome, RunEvent } from "../../src/pipeline/events.ts";
 import { type RunOptions, type RunResult, runPipeline } from "../../src/pipeline/executor.ts";
@@ -38,8 +40,8 @@ export function text(value: string): RigStage {
   return { use: "text", params: { text: value } };
 }
 
-/** Joins the outputs of several stages, `join("b", "c[*]")`. */
-export function join(...from: string[]): RigStage {
+/** Joins the outputs of several instances, `join("b[*]")`. */
+export function join(from: string): RigStage {
   return { use: "join", inputs: { from } };
 }
 
@@ -167,6 +169,16 @@ export class PipelineRig {
     return Object.fromEntries([...this.result.outcomes].map(([id, outcome]) => [id, outcome.type]));
   }
 
+  /** The same run in a process of its own (a group, so that a test may kill the whole tree). */
+  spawn(): SpawnedRun {
+    const script = fileURLToPath(new URL("run-lab.ts", import.meta.url));
+    const child = spawn(process.execPath, ["--import", "tsx", script, this.root], {
+      detached: true,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    return new SpawnedRun(child);
+  }
+
   /** What a run would do: `{ a: "fresh", b: "stale" }`. */
   async plan({ set, ...options }: RigRun = {}): Promise<Record<string, string>> {
     const plan = await this.fullPlan({ set: set ?? [], ...options });
@@ -224,5 +236,50 @@ export class PipelineRig {
 
   async [Symbol.asyncDispose](): Promise<void> {
     rmSync(this.root, { recursive: true, force: true });
+  }
+}
+
+/** A run in another process, read by the events that it prints. */
+export class SpawnedRun {
+  readonly events: RunEvent[] = [];
+  readonly ended: Promise<number | null>;
+  private readonly waiting = new Set<() => void>();
+
+  constructor(private readonly child: ChildProcess) {
+    let text = "";
+    child.stdout!.setEncoding("utf8").on("data", (chunk: string) => {
+      const lines = (text + chunk).split("\n");
+      text = lines.pop()!;
+      this.events.push(...lines.map((line) => JSON.parse(line) as RunEvent));
+      for (const look of this.waiting) look();
+    });
+    this.ended = new Promise((resolve) => child.on("close", resolve));
+  }
+
+  /** Resolves with the first event that fits; fails when the process ends without it. */
+  until(fits: (event: RunEvent) => boolean): Promise<RunEvent> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const found = this.events.find(fits);
+        if (!found) return;
+        this.waiting.delete(look);
+        resolve(found);
+      };
+      this.waiting.add(look);
+      void this.ended.then((code) => reject(new Error(`The run ended (${code}) before the event`)));
+      look();
+    });
+  }
+
+  /** The executor's process alone. */
+  signal(name: NodeJS.Signals): void {
+    process.kill(this.child.pid!, name);
+  }
+
+  states(): Record<string, string> {
+    const outcomes = this.events.filter((event) =>
+      ["fresh", "cached", "ran", "failed", "skipped"].includes(event.type),
+    );
+    return Object.fromEntries(outcomes.map((event) => [event.id, event.type]));
   }
 }
