@@ -1,5 +1,6 @@
 // Byte-level BPE written to be read: the published pattern as a regular expression, and merges one at a time. It is
-// the oracle of the fast encoder for every vocabulary, and quadratic in the length of a piece.
+// the oracle of the fast encoder for every vocabulary, and quadratic in the length of a piece. Letters and numbers are
+// those of the running Node's Unicode, which may know some that came after Unicode 16.
 
 import { NUM_BYTES, type Vocabulary } from "./vocabulary.ts";
 
