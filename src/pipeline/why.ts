@@ -69,7 +69,8 @@ export function renderExplanation(explanation: Explanation): string {
   const whose =
     comparedWith.how === "last result" ? "its last result" : `the nearest record, of ${comparedWith.stage},`;
   if (differences.length === 0) {
-    lines.push(`  Nothing that decides it differs from ${whose} (key ${shortDigest(comparedWith.key)}).`);
+    const apart = state === "blocked" ? "Apart from what those give, nothing" : "Nothing";
+    lines.push(`  ${apart} that decides it differs from ${whose} (key ${shortDigest(comparedWith.key)}).`);
     return lines.join("\n");
   }
   lines.push(`  Against ${whose} (key ${shortDigest(comparedWith.key)}):`);

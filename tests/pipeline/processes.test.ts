@@ -5,7 +5,7 @@ import { test } from "vitest";
 import { RunLog } from "../../src/store/run-log.ts";
 import { copy, moduleText, PipelineRig, type RigStage } from "../rigs/pipeline-rig.ts";
 
-/** Counts to ten, a step every 60 ms, keeping its place in the work folder; says its process id; obeys the signal. */
+/** Counts to ten, keeping its place in the work folder; says its process id; obeys the signal; at five waits for a file. */
 const COUNTER = moduleText(
   `
     const file = path.join(work, "count");
@@ -14,6 +14,7 @@ const COUNTER = moduleText(
       writeFileSync(file, String(n));
       appendFileSync(params.trace, process.pid + " " + n + "\\n");
       log.progress(n, 10, "steps");
+      while (params.gate && n === 5 && !existsSync(params.gate)) await sleep(20);
       writeFileSync(outputs.out.path("out.txt"), "partial " + n);
       await sleep(60);
     }
@@ -103,10 +104,13 @@ test("a killed stage is a failure that says how it ended", async () => {
 
 test("two runs at once execute a stage once, and both have its result", async () => {
   await using rig = await counting();
+  const gate = rig.file("gate");
+  await rig.setStages({ count: { use: "count", params: { trace: rig.file("trace.txt"), gate } } });
   const first = rig.spawn();
   await first.until((event) => event.type === "started");
   const second = rig.spawn();
   await second.until((event) => event.type === "waiting" && event.id === "count");
+  await rig.write("gate", "");
   assert.deepEqual(await Promise.all([first.ended, second.ended]), [0, 0]);
   assert.equal(trace(rig).filter((line) => line.step === 0).length, 1);
   const states = [first.states(), second.states()].map(({ count }) => count).sort();

@@ -111,7 +111,7 @@ export interface RigOptions {
   readonly files?: Readonly<Record<string, string>>;
 }
 
-export type RigRun = Partial<Omit<RunOptions, "pipeline" | "store">> & { readonly set?: readonly string[] };
+export type RigRun = Partial<Omit<RunOptions, "store">> & { readonly set?: readonly string[] };
 
 export class PipelineRig {
   /** Of the last run. */
