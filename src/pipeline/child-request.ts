@@ -30,6 +30,8 @@ export interface ChildRequest {
   /** Where a command runs: a clean folder with copies of its deps. */
   readonly commandFolder?: string;
   readonly dataDir?: string | undefined;
+  /** Folder of pipeline.yaml. */
+  readonly root: string;
   /** Where the answer goes: a file, because a pipe may be full when the process ends. */
   readonly answerFile: string;
 }

@@ -74,6 +74,7 @@ async function run(request: ChildRequest, log: StageLog, signal: AbortSignal): P
     threads: request.threads,
     work: request.workFolder,
     dataDir: request.dataDir,
+    root: request.root,
     signal,
     log,
   });

@@ -142,6 +142,7 @@ function prepare(planned: Stale, staging: string, work: string, place: StagePlac
     threads: place.threads,
     workFolder: path.join(work, "state"),
     dataDir: place.dataDir,
+    root: place.pipeline.root,
     answerFile: path.join(staging, "answer.json"),
   };
   mkdirSync(common.workFolder, { recursive: true });

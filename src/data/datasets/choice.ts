@@ -60,13 +60,19 @@ export type DatasetChoice = z.output<typeof datasetChoiceSchema>;
 type OneChoice = z.output<typeof oneSchema>;
 
 function explainChoice(issue: { readonly input?: unknown }): string {
-  const { input } = issue;
-  const named = typeof input === "object" && input !== null && "name" in input && "files" in input;
-  const word = named ? input.name : input;
-  if (typeof word === "string" && !(word in datasets)) {
-    return `"${word}" is no data set.${didYouMean(word, datasetNames)} Data sets are: ${datasetNames.join(", ")}; or { path: ./mytexts }, or { url, sha256 }`;
+  const choices = Array.isArray(issue.input) ? issue.input : [issue.input];
+  const unknown = choices.map(nameIn).find((name) => name !== undefined && !Object.hasOwn(datasets, name));
+  if (unknown !== undefined) {
+    return `"${unknown}" is no data set.${didYouMean(unknown, datasetNames)} Data sets are: ${datasetNames.join(", ")}; or { path: ./mytexts }, or { url, sha256 }`;
   }
   return "A data set is a name, { name, files }, { path, format?, template?, separator?, documentBytes? }, { url, sha256?, ... }, or a list of these";
+}
+
+/** The name that a choice would look up, whatever else is wrong with it. */
+function nameIn(choice: unknown): string | undefined {
+  if (typeof choice === "string") return choice;
+  const isPart = typeof choice === "object" && choice !== null && "name" in choice && "files" in choice;
+  return isPart && typeof choice.name === "string" ? choice.name : undefined;
 }
 
 /**

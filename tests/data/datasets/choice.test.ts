@@ -6,12 +6,15 @@ import { temporaryFolder } from "../../rigs/stage-rig.ts";
 
 const expand = (choice: unknown, root = "/") => expandChoice(datasetChoiceSchema.parse(choice), root);
 
-test("an unknown name is answered with the names and a suggestion", () => {
-  const { error } = datasetChoiceSchema.safeParse("bundled-storys");
-  expect(error!.issues).toHaveLength(1);
-  expect(error!.issues[0]!.message).toMatch(/"bundled-storys" is no data set\. Did you mean "bundled-stories"\?/);
-  expect(error!.issues[0]!.message).toContain("simple-wikipedia");
-});
+test.each([["bundled-storys"], [["bundled-chat", "bundled-storys"]], [{ name: "bundled-storys", files: 1 }]])(
+  "an unknown name in %j is answered with the names and a suggestion",
+  (choice) => {
+    const { error } = datasetChoiceSchema.safeParse(choice);
+    expect(error!.issues).toHaveLength(1);
+    expect(error!.issues[0]!.message).toMatch(/"bundled-storys" is no data set\. Did you mean "bundled-stories"\?/);
+    expect(error!.issues[0]!.message).toContain("simple-wikipedia");
+  },
+);
 
 test("the first files of a large set can be taken alone", () => {
   const { files } = expand({ name: "openwebtext", files: 2 });
