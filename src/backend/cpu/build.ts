@@ -16,7 +16,7 @@ const run = promisify(execFile);
 export const ISAS = ["avx512", "avx2", "portable"] as const;
 export type Isa = (typeof ISAS)[number];
 
-const ISA_FLAGS: Readonly<Record<Isa, readonly string[]>> = {
+export const ISA_FLAGS: Readonly<Record<Isa, readonly string[]>> = {
   avx512: ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma"],
   avx2: ["-mavx2", "-mfma"],
   portable: [],

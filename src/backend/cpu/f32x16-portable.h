@@ -17,7 +17,13 @@ INLINE f32x16 sub16(f32x16 a, f32x16 b) { EACH_LANE a.v[i] -= b.v[i]; return a; 
 INLINE f32x16 mul16(f32x16 a, f32x16 b) { EACH_LANE a.v[i] *= b.v[i]; return a; }
 INLINE f32x16 div16(f32x16 a, f32x16 b) { EACH_LANE a.v[i] /= b.v[i]; return a; }
 INLINE f32x16 sqrt16(f32x16 a) { EACH_LANE a.v[i] = __builtin_sqrtf(a.v[i]); return a; }
-INLINE f32x16 fma16(f32x16 a, f32x16 b, f32x16 c) { EACH_LANE c.v[i] = fma1(a.v[i], b.v[i], c.v[i]); return c; }
+#ifdef STLM_HARDWARE_FMA
+INLINE
+#else
+// Emulated: long, so it stands once in the library.
+__attribute__((noinline, unused)) static
+#endif
+f32x16 fma16(f32x16 a, f32x16 b, f32x16 c) { EACH_LANE c.v[i] = fma1(a.v[i], b.v[i], c.v[i]); return c; }
 INLINE f32x16 max16(f32x16 a, f32x16 b) { EACH_LANE a.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i]; return a; }
 INLINE f32x16 min16(f32x16 a, f32x16 b) { EACH_LANE a.v[i] = a.v[i] < b.v[i] ? a.v[i] : b.v[i]; return a; }
 INLINE f32x16 where_not_negative(f32x16 x, f32x16 a, f32x16 b) {

@@ -16,6 +16,7 @@ INLINE uint32_t bits_of(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
 INLINE float float_of(uint32_t u) { float x; memcpy(&x, &u, 4); return x; }
 
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__)
+#define STLM_HARDWARE_FMA
 INLINE float fma1(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 #else
 // a * b + c with one rounding, without FMA hardware   (Boldo & Melquiond 2008, "Emulation of FMA and correctly rounded
@@ -25,10 +26,12 @@ INLINE float fma1(float a, float b, float c) {
   const double p = (double)a * (double)b, d = c;
   double s = p + d;
   const double part = s - p, error = (p - (s - part)) + (d - part);
+  // Towards zero, then the last bit set where anything was lost. Infinities and NaN stay as they are.
+  const uint64_t inexact = error != 0 && __builtin_fabs(s) <= 1.7976931348623157e308;
+  const uint64_t beyond = inexact & (uint64_t)((error < 0) != (s < 0));
   uint64_t u;
   memcpy(&u, &s, 8);
-  const int finite = (u & 0x7ff0000000000000u) != 0x7ff0000000000000u;
-  if (finite && error != 0 && !(u & 1)) u += ((error > 0) == (s > 0)) ? 1 : (uint64_t)-1;
+  u = (u - beyond) | inexact;
   memcpy(&s, &u, 8);
   return (float)s;
 }

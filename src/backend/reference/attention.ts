@@ -2,7 +2,7 @@
 
 import { reals } from "../host-memory.ts";
 import type { AttentionArgs, AttentionGradientArgs } from "../kernels.ts";
-import { dropoutFactor } from "./dropout.ts";
+import { dropper } from "./dropout.ts";
 
 /** Where query, key and value of head h at row n start in the packed projections. */
 function layout({ H, Hkv, D }: AttentionArgs | AttentionGradientArgs) {
@@ -22,7 +22,7 @@ export function attention(args: AttentionArgs): void {
   const y = reals(args.y, B * T * H * D, "attention.y");
   const logSumExp = reals(args.logSumExp, B * H * T, "attention.logSumExp");
   const qkv = reals(args.qkv, B * T * at.stride, "attention.qkv");
-  const factor = args.dropout ? dropoutFactor(args.dropout) : () => 1;
+  const drop = dropper(args.dropout);
   const weights = new Float64Array(T);
   for (let b = 0; b < B; b++) {
     for (let h = 0; h < H; h++) {
@@ -44,7 +44,7 @@ export function attention(args: AttentionArgs): void {
         for (let d = 0; d < D; d++) {
           let value = 0;
           for (let s = 0; s <= t; s++) {
-            value += (weights[s]! / sum) * factor(row * T + s) * qkv[at.v(b * T + s, h) + d]!;
+            value += drop(weights[s]! / sum, row * T + s) * qkv[at.v(b * T + s, h) + d]!;
           }
           y[((b * T + t) * H + h) * D + d] = value;
         }
@@ -54,7 +54,7 @@ export function attention(args: AttentionArgs): void {
 }
 
 /**
- * With P the softmax and M the dropout factors: dV = (P M)^T dY; dP = (dY V^T) M; dS = P (dP - rowsum(dY Y));
+ * With P the softmax and M dropout: dV = M(P)^T dY; dP = M(dY V^T); dS = P (dP - rowsum(dY Y));
  * dQ = scale dS K; dK = scale dS^T Q. Keys and values sum over the query heads of their group.
  */
 export function attentionGradient(args: AttentionGradientArgs): void {
@@ -65,7 +65,7 @@ export function attentionGradient(args: AttentionGradientArgs): void {
   const y = reals(args.y, B * T * H * D, "attentionGradient.y");
   const logSumExp = reals(args.logSumExp, B * H * T, "attentionGradient.logSumExp");
   const qkv = reals(args.qkv, B * T * at.stride, "attentionGradient.qkv");
-  const factor = args.dropout ? dropoutFactor(args.dropout) : () => 1;
+  const drop = dropper(args.dropout);
   const sums = new Float64Array(B * T * at.stride);
   for (let b = 0; b < B; b++) {
     for (let h = 0; h < H; h++) {
@@ -85,10 +85,10 @@ export function attentionGradient(args: AttentionGradientArgs): void {
             dWeight += dy[out + d]! * qkv[v + d]!;
           }
           const weight = Math.exp(score * scale - logSumExp[row]!);
-          const kept = factor(row * T + s);
-          const dScore = weight * (dWeight * kept - delta) * scale;
+          const kept = drop(weight, row * T + s);
+          const dScore = weight * (drop(dWeight, row * T + s) - delta) * scale;
           for (let d = 0; d < D; d++) {
-            sums[v + d]! += weight * kept * dy[out + d]!;
+            sums[v + d]! += kept * dy[out + d]!;
             sums[q + d]! += dScore * qkv[k + d]!;
             sums[k + d]! += dScore * qkv[q + d]!;
           }
