@@ -3,6 +3,7 @@
 
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { guardStore } from "../store/store-errors.ts";
 import { prettyCanonicalJson } from "../util/canonical-json.ts";
 import type { Digest } from "../util/digest.ts";
 
@@ -18,13 +19,18 @@ export function readInstances(artifacts: string): Readonly<Record<string, Digest
   }
 }
 
-/** Lays `changed` over what is there. Writes nothing when nothing moved, so a run in which all is fresh only reads. */
+/**
+ * Lays `changed` over what is there. Writes nothing when nothing moved, so a run in which all is fresh only reads.
+ * Throws UserError DISK_FULL, STORE_NOT_WRITABLE.
+ */
 export function noteInstances(artifacts: string, changed: Readonly<Record<string, Digest>>): void {
   const before = readInstances(artifacts);
   if (Object.entries(changed).every(([id, key]) => before[id] === key)) return;
   const file = instancesFile(artifacts);
-  mkdirSync(path.dirname(file), { recursive: true });
-  const temporary = `${file}.${process.pid}.tmp`;
-  writeFileSync(temporary, prettyCanonicalJson({ ...before, ...changed }));
-  renameSync(temporary, file);
+  guardStore(artifacts, () => {
+    mkdirSync(path.dirname(file), { recursive: true });
+    const temporary = `${file}.${process.pid}.tmp`;
+    writeFileSync(temporary, prettyCanonicalJson({ ...before, ...changed }));
+    renameSync(temporary, file);
+  });
 }

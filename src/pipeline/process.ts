@@ -49,7 +49,7 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessEnd> {
   // The child writes its log itself, so nothing is lost when we die. (execa takes any descriptor; its types name nine.)
   const log = openSync(options.logFile, "a") as 3;
   try {
-    const child = execa(process.execPath, ["--enable-source-maps", options.entry, options.requestFile], {
+    const child = execa(process.execPath, [options.entry, options.requestFile], {
       stdio: ["pipe", log, log, "pipe"],
       env: { ...options.environment },
       extendEnv: false,

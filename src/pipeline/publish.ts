@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import path from "node:path";
+import { latestName } from "../store/latest.ts";
 import type { Store } from "../store/store.ts";
 import { prettyCanonicalJson } from "../util/canonical-json.ts";
 import { type Digest, digestFile } from "../util/digest.ts";
@@ -29,7 +30,7 @@ export function publishReports(
   const reports = pipeline.nodes.flatMap((node) => reportOutputs(node).map((output) => ({ node, output })));
   return reports.flatMap(({ node, output }) => {
     const digest = outputsOf(node.id)?.[output];
-    const folder = path.join(pipeline.root, "reports", reports.length === 1 ? "" : `${node.id}`);
+    const folder = path.join(pipeline.root, "reports", reports.length === 1 ? "" : latestName(node.id));
     return digest && publishTree(digest, folder, store) ? [folder] : [];
   });
 }
