@@ -9,7 +9,7 @@ import { type Axes, agrees, type Evaluation, isDiverged, type Run, type Runs } f
 import { enumerate } from "./markdown.ts";
 import { isAccuracy } from "./metrics.ts";
 import { hierarchicalBootstrap, type PairedItems } from "./statistics/bootstrap.ts";
-import { mean } from "./statistics/descriptive.ts";
+import { mean, standardDeviation } from "./statistics/descriptive.ts";
 import { mcnemarExact } from "./statistics/mcnemar.ts";
 
 /** One pair of runs, equal in every axis that the claim does not name. */
@@ -34,8 +34,9 @@ export type Evidence =
       readonly effect: number;
       /** The step in which a pair's difference is counted: 100 / items for accuracies, 0 for bits per byte. */
       readonly resolution: number;
-      /** Bootstrap estimates of the effect over seeds, clusters and items, in increasing order. */
-      readonly resampled: Float64Array;
+      /** Standard error of the effect over seeds, clusters and items, by the hierarchical bootstrap. */
+      readonly bootstrapError: number;
+      readonly clusters: number;
       /** Runs that have no partner with the same seed. */
       readonly unpaired: number;
       readonly digests: readonly string[];
@@ -122,18 +123,20 @@ async function measure(
     };
   });
   const digests = pairs.flatMap((pair) => pair.digests);
+  const resampled = hierarchicalBootstrap(items, resamples, bootstrapSeed(hypothesis, digests));
   return {
     kind: "measured",
     pairs,
     effect: mean(pairs.map(({ difference }) => difference)),
     resolution: isAccuracy(metric) ? stepOf(items.denominator) : 0,
-    resampled: hierarchicalBootstrap(items, resamples, bootstrapSeed(hypothesis, digests)),
+    bootstrapError: standardDeviation(resampled) ?? 0,
+    clusters: items.clusterSizes.length,
     unpaired,
     digests,
   };
 }
 
-/** The generator's seed is a hash of what is resampled, so the interval itself can be reproduced to the bit. */
+/** The generator's seed is a hash of what is resampled, so the error itself can be reproduced to the bit. */
 function bootstrapSeed({ name, metric }: Hypothesis, digests: readonly string[]): number {
   return Number.parseInt(hexOf(digestOf("stlm.bootstrap.v1", { name, metric, digests })).slice(0, 8), 16);
 }

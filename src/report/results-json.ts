@@ -28,7 +28,7 @@ export function resultsJson(cells: readonly Cell[], verdicts: readonly Verdict[]
         alpha: ALPHA,
         power: POWER,
         correction: "holm",
-        bootstrap: { levels: ["seeds", "clusters", "items"], interval: "percentile", resamples },
+        bootstrap: { levels: ["seeds", "clusters", "items"], interval: "satterthwaite-t", resamples },
       },
     }),
   );

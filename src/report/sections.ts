@@ -98,8 +98,9 @@ export function claimList(verdicts: readonly Verdict[]): string {
 export function ruleText(resamples: number): string {
   return [
     "How a verdict is reached. Runs of both arms are paired by seed. Two tests must agree, and the larger p counts: Student's paired t",
-    `over the differences per seed (pairs − 1 degrees of freedom), and a bootstrap over seeds, then clusters, then items (${plural(resamples, "resample")},`,
-    `percentile interval). p-values are adjusted by Holm over the family of all registered claims; the level is ${formatNumber(100 * ALPHA, 0)} %.`,
+    "over the differences per seed (pairs − 1 degrees of freedom), and the same over seeds and items together, with the standard error of a",
+    `bootstrap of seeds, then clusters, then items (${plural(resamples, "resample")}) and Satterthwaite's degrees of freedom.`,
+    `p-values are adjusted by Holm over the family of all registered claims; the level is ${formatNumber(100 * ALPHA, 0)} %.`,
     "*Equivalent*: both tests exclude differences as large as the smallest effect of interest (two one-sided tests, adjusted likewise).",
     "Otherwise *supported* or *refuted*: both exclude zero, in the claimed direction or the other. Otherwise *inconclusive*.",
     "*Invalid*: not comparable as registered (a run diverged, other items, another protocol, identical seeds). *Not-run*: an arm or its metric is missing.",
@@ -126,14 +127,14 @@ function negativeLine({
   reason,
   effect,
   seeds,
-  items,
+  joint,
   pairs,
   minimumDetectable,
 }: Verdict): string {
   const { effectDigits: digits, unit } = metrics[hypothesis.metric];
   const parts = [`- \`${hypothesis.name}\` is ${verdict}: ${reason}.`];
   if (effect !== null) {
-    const interval = seeds ?? items;
+    const interval = seeds ?? joint;
     const range = interval
       ? `, 95 % [${formatNumber(interval.low, digits)}, ${formatNumber(interval.high, digits)}]`
       : "";

@@ -22,9 +22,9 @@ export async function createVerdicts(
       seedCenter: "DOUBLE",
       seedLow: "DOUBLE",
       seedHigh: "DOUBLE",
-      itemCenter: "DOUBLE",
-      itemLow: "DOUBLE",
-      itemHigh: "DOUBLE",
+      jointCenter: "DOUBLE",
+      jointLow: "DOUBLE",
+      jointHigh: "DOUBLE",
       p: "DOUBLE",
       mde: "DOUBLE",
       smallestEffect: "DOUBLE",
@@ -33,11 +33,11 @@ export async function createVerdicts(
       digests: "VARCHAR[]",
       position: "INTEGER",
     },
-    verdicts.map(({ hypothesis, verdict, pairs, effect, seeds, items, p, minimumDetectable, digests }, position) => ({
+    verdicts.map(({ hypothesis, verdict, pairs, effect, seeds, joint, p, minimumDetectable, digests }, position) => ({
       ...{ name: hypothesis.name, metric: hypothesis.metric, direction: hypothesis.direction },
       ...{ pairs: pairs.length, effect, p, mde: minimumDetectable, smallestEffect: hypothesis.smallestEffect },
       ...{ seedCenter: seeds && effect, seedLow: seeds?.low, seedHigh: seeds?.high },
-      ...{ itemCenter: items && effect, itemLow: items?.low, itemHigh: items?.high },
+      ...{ jointCenter: joint && effect, jointLow: joint?.low, jointHigh: joint?.high },
       ...{ verdict, digests, position, digits: metrics[hypothesis.metric].effectDigits },
     })),
   );

@@ -5,12 +5,15 @@ import type { Evidence, Pair } from "./comparison.ts";
 import type { Hypothesis } from "./hypothesis.ts";
 import { plural } from "./markdown.ts";
 import { metrics } from "./metrics.ts";
-import { bootstrapEquivalencePValue, bootstrapPValue, percentileInterval } from "./statistics/bootstrap.ts";
-import { standardDeviation } from "./statistics/descriptive.ts";
 import { holmAdjust } from "./statistics/holm.ts";
-import { equivalencePValue, pairedDifference } from "./statistics/paired.ts";
+import {
+  equivalencePValue,
+  type JointDifference,
+  jointDifference,
+  type PairedDifference,
+  pairedDifference,
+} from "./statistics/paired.ts";
 import { minimumDetectableEffect } from "./statistics/power.ts";
-import type { Interval } from "./statistics/proportion.ts";
 
 export const verdicts = ["supported", "refuted", "equivalent", "inconclusive", "not-run", "invalid"] as const;
 export type VerdictName = (typeof verdicts)[number];
@@ -26,10 +29,10 @@ export interface Verdict {
   readonly pairs: readonly Pair[];
   /** Mean difference, treatment - control; null unless measured. */
   readonly effect: number | null;
-  /** 95 % t interval over the differences per seed; null below two pairs. */
-  readonly seeds: Interval | null;
-  /** 95 % bootstrap interval over seeds, clusters and items. */
-  readonly items: Interval | null;
+  /** Student's t over the differences per seed; null below two pairs. */
+  readonly seeds: PairedDifference | null;
+  /** Over seeds and items together; with one pair over items alone. */
+  readonly joint: JointDifference | null;
   /** Of "no difference", and of "a difference of interest", adjusted by Holm within the family; null unless tested. */
   readonly p: number | null;
   readonly equivalenceP: number | null;
@@ -40,8 +43,8 @@ export interface Verdict {
 
 /** What one claim's evidence says before the family is looked at. */
 interface Tested {
-  readonly seeds: Interval | null;
-  readonly items: Interval;
+  readonly seeds: PairedDifference | null;
+  readonly joint: JointDifference;
   readonly p: number;
   readonly equivalenceP: number;
   readonly minimumDetectable: number | null;
@@ -69,7 +72,7 @@ export function decide(claims: readonly { hypothesis: Hypothesis; evidence: Evid
       pairs,
       effect,
       seeds: result.seeds,
-      items: result.items,
+      joint: result.joint,
       p: testedAtAll ? adjusted.p : null,
       equivalenceP: testedAtAll ? adjusted.equivalenceP : null,
       minimumDetectable: result.minimumDetectable,
@@ -83,7 +86,7 @@ const UNTESTED = {
   pairs: [],
   effect: null,
   seeds: null,
-  items: null,
+  joint: null,
   p: null,
   equivalenceP: null,
   minimumDetectable: null,
@@ -96,32 +99,30 @@ function unmeasured(evidence: Evidence): Partial<Verdict> {
 }
 
 /**
- * Two questions must have the same answer: do the seeds agree (t test over the differences per seed), and would other
- * items agree (bootstrap over seeds and items)? The larger p-value counts (an intersection-union test, Berger 1982).
+ * Two tests must agree: over the seeds, whose t knows how little few seeds say, and over seeds and items together, since all
+ * seeds see the same items. The larger p-value counts (an intersection-union test, Berger 1982).
  */
 function test({ smallestEffect }: Hypothesis, evidence: Evidence, family: number): Tested | undefined {
   if (evidence.kind !== "measured") return undefined;
-  const { resampled, pairs, resolution } = evidence;
-  const items = percentileInterval(resampled);
+  const { pairs, effect, resolution, bootstrapError, clusters } = evidence;
   const seeds = pairedDifference(
     pairs.map(({ difference }) => difference),
     resolution,
   );
+  const joint = jointDifference(effect, seeds, bootstrapError, clusters);
   // One pair says nothing of other seeds: no test, whatever its items say.
-  if (!seeds) return { seeds: null, items, p: 1, equivalenceP: 1, minimumDetectable: null };
-  const { mean, standardError, df } = seeds;
+  if (!seeds) return { seeds: null, joint, p: 1, equivalenceP: 1, minimumDetectable: null };
+  const both = [seeds, joint];
   const level = ALPHA / family;
   return {
     seeds,
-    items,
-    p: Math.max(seeds.p, bootstrapPValue(resampled)),
+    joint,
+    p: Math.max(...both.map(({ p }) => p)),
     equivalenceP: Math.max(
-      equivalencePValue(mean, standardError, df, smallestEffect),
-      bootstrapEquivalencePValue(resampled, smallestEffect),
+      ...both.map(({ standardError, df }) => equivalencePValue(effect, standardError, df, smallestEffect)),
     ),
     minimumDetectable: Math.max(
-      minimumDetectableEffect(standardError, df, level, POWER),
-      minimumDetectableEffect(standardDeviation(resampled) ?? 0, Number.POSITIVE_INFINITY, level, POWER),
+      ...both.map(({ standardError, df }) => minimumDetectableEffect(standardError, df, level, POWER)),
     ),
   };
 }

@@ -57,6 +57,8 @@ export const PURPOSE = { init: 1, window: 2, dropout: 3, bootstrap: 4, sample: 5
 /** A stateless stream of random numbers: draw by position. */
 export class CounterRandom {
   private readonly block = new Uint32Array(4);
+  /** The block of counters that `block` holds: four neighbouring positions cost one. */
+  private held = -1;
 
   constructor(
     readonly seed: number,
@@ -69,7 +71,10 @@ export class CounterRandom {
   /** Uniform uint32 at position `index` (0 <= index < 2^34). */
   uint32(index: number): number {
     const block = Math.floor(index / 4);
-    philox(this.block, block >>> 0, this.step >>> 0, this.layer >>> 0, 0, this.seed >>> 0, this.purpose);
+    if (block !== this.held) {
+      philox(this.block, block >>> 0, this.step >>> 0, this.layer >>> 0, 0, this.seed >>> 0, this.purpose);
+      this.held = block;
+    }
     return this.block[index % 4]!;
   }
 

@@ -9,6 +9,8 @@ export interface PairedDifference {
   readonly pairs: number;
   readonly mean: number;
   readonly standardError: number;
+  /** The same without the floor that the resolution sets. */
+  readonly measuredError: number;
   /** pairs - 1 */
   readonly df: number;
   /** 95 % interval. */
@@ -36,6 +38,7 @@ export function pairedDifference(differences: readonly number[], resolution = 0)
     pairs: differences.length,
     mean: center,
     standardError: error,
+    measuredError: measured,
     df,
     low: center - half,
     high: center + half,
@@ -50,4 +53,36 @@ export function pairedDifference(differences: readonly number[], resolution = 0)
 export function equivalencePValue(center: number, error: number, df: number, bound: number): number {
   if (error === 0) return Number(center !== 0); // no spread is no evidence, unless both arms are one and the same
   return Math.max(tCdf(-(center + bound) / error, df), tCdf((center - bound) / error, df));
+}
+
+/** A difference judged over seeds and items together. */
+export interface JointDifference {
+  readonly standardError: number;
+  readonly df: number;
+  /** 95 % interval. */
+  readonly low: number;
+  readonly high: number;
+  readonly p: number;
+}
+
+/**
+ * The difference with both of its variances, that between seeds and that between items, each with its own degrees of
+ * freedom (Satterthwaite 1946). `bootstrapError` is the error of the hierarchical bootstrap, which holds both; what it has beyond
+ * `seedError` comes from the items. `seeds` is undefined with one pair: only the items speak then.
+ */
+export function jointDifference(
+  center: number,
+  seeds: { readonly standardError: number; readonly measuredError: number; readonly df: number } | undefined,
+  bootstrapError: number,
+  clusters: number,
+): JointDifference {
+  const items = Math.max(0, bootstrapError ** 2 - (seeds?.measuredError ?? 0) ** 2);
+  const between = (seeds?.standardError ?? 0) ** 2;
+  const error = Math.sqrt(items + between);
+  const itemDf = Math.max(1, clusters - 1);
+  const df =
+    error === 0 ? itemDf : (items + between) ** 2 / (items ** 2 / itemDf + (seeds ? between ** 2 / seeds.df : 0));
+  const half = tQuantile(0.975, df) * error;
+  const p = error === 0 ? 1 : tTwoSided(center / error, df);
+  return { standardError: error, df, low: center - half, high: center + half, p };
 }

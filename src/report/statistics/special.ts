@@ -1,5 +1,5 @@
-// Special functions behind the distributions: log-gamma, the incomplete beta function, the error function, and a
-// bisection that inverts any increasing function. Formulas: NIST Digital Library of Mathematical Functions (DLMF).
+// Special functions behind the distributions: log-gamma, the incomplete beta and gamma functions, the error function, and
+// a bisection that inverts any increasing function. Formulas: NIST Digital Library of Mathematical Functions (DLMF).
 
 const MAX_TERMS = 10_000;
 
@@ -45,21 +45,41 @@ function betaFraction(x: number, a: number, b: number): number {
   return fraction;
 }
 
-/** Complementary error function: Maclaurin series of erf (DLMF 7.6.2) below 2.5, continued fraction (DLMF 7.9.2) above. */
-export function erfc(x: number): number {
-  if (x < 0) return 2 - erfc(-x);
-  if (x < 2.5) {
-    let term = x;
-    let sum = x;
-    for (let n = 1; n < MAX_TERMS && Math.abs(term) > 1e-17 * sum; n++) {
-      term *= (2 * x * x) / (2 * n + 1);
+/**
+ * Regularised incomplete gamma functions [P(a, x), Q(a, x) = 1 - P], a > 0, x >= 0: the series of P (DLMF 8.7.1) below a + 1,
+ * the continued fraction of Q (DLMF 8.9.2) above, so that whichever is small keeps its digits.
+ */
+export function incompleteGamma(a: number, x: number): [p: number, q: number] {
+  if (x <= 0) return [0, 1];
+  const front = Math.exp(a * Math.log(x) - x - logGamma(a));
+  if (x < a + 1) {
+    let term = 1 / a;
+    let sum = term;
+    for (let n = 1; n < MAX_TERMS && term > 1e-17 * sum; n++) {
+      term *= x / (a + n);
       sum += term;
     }
-    return 1 - (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
+    return [front * sum, 1 - front * sum];
   }
-  let fraction = 0;
-  for (let n = 120; n >= 1; n--) fraction = n / 2 / (x + fraction);
-  return Math.exp(-x * x) / Math.sqrt(Math.PI) / (x + fraction);
+  const tiny = 1e-300;
+  let b = x + 1 - a;
+  let c = 1 / tiny;
+  let d = 1 / b;
+  let fraction = d;
+  for (let n = 1; n < MAX_TERMS; n++) {
+    const term = n * (a - n);
+    b += 2;
+    d = 1 / (term * d + b || tiny);
+    c = b + term / c || tiny;
+    fraction *= c * d;
+    if (Math.abs(c * d - 1) < 1e-15) break;
+  }
+  return [1 - front * fraction, front * fraction];
+}
+
+/** Complementary error function, Q(1/2, x^2) for x >= 0 (DLMF 7.11.2). */
+export function erfc(x: number): number {
+  return x < 0 ? 2 - erfc(-x) : incompleteGamma(0.5, x * x)[1];
 }
 
 /** P(Z <= z) for a standard normal Z. */

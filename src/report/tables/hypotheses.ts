@@ -16,11 +16,11 @@ export default defineTable({
     direction: { label: "Expected" },
     pairs: { label: "Pairs" },
     effect: { label: "Effect", digits: "digits", as: "signed" },
-    seedCenter: { label: "Over seeds (t)", digits: "digits", interval: ["seedLow", "seedHigh"], showInterval: true },
-    itemCenter: {
+    seedCenter: { label: "Over seeds", digits: "digits", interval: ["seedLow", "seedHigh"], showInterval: true },
+    jointCenter: {
       label: "Over seeds and items",
       digits: "digits",
-      interval: ["itemLow", "itemHigh"],
+      interval: ["jointLow", "jointHigh"],
       showInterval: true,
     },
     p: { label: "p", as: "p" },

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { mean, standardDeviation, standardError } from "../../../src/report/statistics/descriptive.ts";
 import { holmAdjust } from "../../../src/report/statistics/holm.ts";
 import { mcnemarExact } from "../../../src/report/statistics/mcnemar.ts";
-import { equivalencePValue, pairedDifference } from "../../../src/report/statistics/paired.ts";
+import { equivalencePValue, jointDifference, pairedDifference } from "../../../src/report/statistics/paired.ts";
 import { clopperPearsonInterval, wilsonInterval } from "../../../src/report/statistics/proportion.ts";
 import { tQuantile } from "../../../src/report/statistics/student-t.ts";
 
@@ -107,4 +107,23 @@ test("Holm's correction never lowers a p-value, keeps their order, and is no har
       });
     }),
   );
+});
+
+test("differences counted in whole items have at least the spread of rounding, and no spread at all is no evidence", () => {
+  const tied = pairedDifference([1, 1], 0.5)!;
+  expect(tied.standardError).toBeCloseTo(0.5 / Math.sqrt(24), 14);
+  expect(tied.measuredError).toBe(0);
+  expect(pairedDifference([1, 1])!.p).toBe(1);
+  expect(equivalencePValue(0.1, 0, 1, 1)).toBe(1);
+  expect(equivalencePValue(0, 0, 1, 1)).toBe(0);
+});
+
+test("the joint difference adds both variances, with degrees of freedom between the two", () => {
+  const seeds = { standardError: 3, measuredError: 3, df: 2 };
+  const joint = jointDifference(10, seeds, 5, 41); // items: 5^2 - 3^2 = 4^2
+  expect(joint.standardError).toBeCloseTo(5, 12);
+  expect(joint.df).toBeCloseTo(625 / (256 / 40 + 81 / 2), 12);
+  expect(jointDifference(10, seeds, 3, 41).df).toBeCloseTo(2, 12);
+  expect(jointDifference(10, undefined, 5, 41)).toMatchObject({ standardError: 5, df: expect.closeTo(40, 9) });
+  expect(jointDifference(1, undefined, 0, 1)).toMatchObject({ standardError: 0, p: 1 });
 });
