@@ -55,7 +55,7 @@ export function asStoreError(error: unknown, place: string): unknown {
       hint: "Free some space and run the same command again: finished stages and checkpoints are kept.",
     });
   }
-  if (NOT_WRITABLE.has(code)) {
+  if (NOT_WRITABLE.has(code) || isRefusedFolder(error)) {
     return new UserError(`The artifacts folder cannot be written to (${code}).`, {
       ...options,
       code: "STORE_NOT_WRITABLE",
@@ -70,4 +70,11 @@ export function asStoreError(error: unknown, place: string): unknown {
     });
   }
   return error;
+}
+
+/** A recursive mkdir on a read-only file system ends with ENOENT in Node, which cannot happen otherwise. */
+function isRefusedFolder(error: unknown): boolean {
+  return (
+    systemErrorCode(error) === "ENOENT" && error instanceof Error && "syscall" in error && error.syscall === "mkdir"
+  );
 }

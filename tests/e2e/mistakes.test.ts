@@ -85,7 +85,7 @@ function mount(options: string): { folder: string; unmount: () => void } | strin
 
 describe("a disk", () => {
   test("that is full ends the run with one message, and the run continues once there is space", async (context) => {
-    const disk = mount("size=3m");
+    const disk = mount("size=800k");
     if (typeof disk === "string") return context.skip(disk);
     try {
       mkdirSync(path.join(disk.folder, "texts"));
