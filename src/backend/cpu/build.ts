@@ -44,11 +44,16 @@ export function sourceFolder(): string {
   return path.join(packageRoot(), "src", "backend", "cpu");
 }
 
+/** The instruction sets that a kind of processor can have, best first. */
+export function isasOf(architecture: string): readonly Isa[] {
+  return architecture === "x64" ? ISAS : ["portable"];
+}
+
 /** The instruction sets of this machine, best first. `STLM_CPU_ISA` forces one. */
 export function usableIsas(): readonly Isa[] {
   const forced = process.env["STLM_CPU_ISA"];
   if (forced) return ISAS.filter((isa) => isa === forced);
-  if (process.arch !== "x64") return ["portable"];
+  if (process.arch !== "x64") return isasOf(process.arch);
   // Elsewhere than on Linux the loader asks the processor itself before the library is used.
   const flags = existsSync("/proc/cpuinfo") ? /^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] : "";
   const has = (...names: string[]) => names.every((name) => ` ${flags} `.includes(` ${name} `));
@@ -63,23 +68,22 @@ export function compilerOnPath(): string | undefined {
   const folders = (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "");
   for (const name of names) {
     if (path.isAbsolute(name) && existsSync(name)) return name;
-    const found = folders.map((folder) => path.join(folder, name)).find((file) => isFile(file));
+    const found = folders
+      .map((folder) => path.join(folder, name))
+      .find((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
     if (found) return found;
   }
   return undefined;
 }
 
-function isFile(file: string): boolean {
-  try {
-    return statSync(file).isFile();
-  } catch {
-    return false;
-  }
+/** Where the package keeps its own library for this platform. */
+export function prebuiltPath(isa: Isa): string {
+  return path.join(packageRoot(), "prebuilt", `${process.platform}-${process.arch}`, `cpu-${isa}.so`);
 }
 
 /** The package's own library for this platform, or undefined. */
 export function prebuiltLibrary(isa: Isa): string | undefined {
-  const file = path.join(packageRoot(), "prebuilt", `${process.platform}-${process.arch}`, `cpu-${isa}.so`);
+  const file = prebuiltPath(isa);
   return existsSync(file) ? file : undefined;
 }
 
@@ -129,7 +133,7 @@ async function cachedOrCompiled(compiler: Compiler, isa: Isa): Promise<string> {
 /** `$XDG_CACHE_HOME` or `~/.cache`, else a folder of the user's own among the temporary files. */
 function cacheFolder(): string {
   const home = process.env["XDG_CACHE_HOME"] || (os.homedir() && path.join(os.homedir(), ".cache"));
-  const fallback = path.join(os.tmpdir(), `stlm-pipeline-${os.userInfo().uid}`);
+  const fallback = path.join(os.tmpdir(), `stlm-pipeline-${process.getuid?.() ?? "user"}`);
   for (const folder of [...(home ? [path.join(home, "stlm-pipeline")] : []), fallback]) {
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });

@@ -1,5 +1,6 @@
 // Loads the native library and names its functions. Typed arrays are passed by address, without a copy.
 
+import { messageOf } from "../../util/errors.ts";
 import { type Compiler, findLibrary, ISAS, type Isa, type Library, usableIsas } from "./build.ts";
 
 export type Pointer = unknown;
@@ -221,13 +222,16 @@ export async function loadNative(isas: readonly Isa[] = usableIsas()): Promise<N
   let reason = `STLM_CPU_ISA is ${process.env["STLM_CPU_ISA"]}; it can be ${ISAS.join(", ")}`;
   for (const isa of isas) {
     const found = await findLibrary(isa);
-    if (found.path === undefined) return { reason: found.reason };
+    if (found.path === undefined) {
+      reason = found.reason;
+      continue;
+    }
     try {
       const library = await bind(found);
       if (library) return library;
       reason = `this processor has no ${isa}`;
     } catch (error) {
-      reason = `${found.path}: ${error instanceof Error ? error.message : String(error)}`;
+      reason = `${found.path}: ${messageOf(error)}`;
     }
   }
   return { reason };
