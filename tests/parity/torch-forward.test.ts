@@ -2,13 +2,14 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { createReferenceBackend } from "../../src/backend/reference/index.ts";
+import type { Backend } from "../../src/backend/backend.ts";
 import { type ModelConfig, modelConfigSchema } from "../../src/models/config.ts";
 import { nextLogits } from "../../src/models/generate.ts";
 import { Transformer } from "../../src/models/transformer.ts";
 import { BufferPool } from "../../src/tensor/pool.ts";
 import { withTape } from "../../src/tensor/tape.ts";
 import { type TokenSource, Trainer } from "../../src/train/trainer.ts";
+import { openDevices } from "../backend/devices.ts";
 import { fillWeights, hash32, hashUniform } from "./hash.ts";
 
 interface Golden {
@@ -38,9 +39,11 @@ const GRADIENT_TOLERANCE = 3e-6;
 // 40 steps let single rounding errors grow: Adam divides by small second moments.
 const TRAINING_TOLERANCE = 1e-4;
 
-const device = createReferenceBackend();
+const cases = (await openDevices()).flatMap(({ name: device, backend }) =>
+  Object.entries(golden.variants).map(([variant, expected]) => ({ device, variant, backend, ...expected })),
+);
 
-function hashModel(change: Partial<ModelConfig>): Transformer {
+function hashModel(device: Backend, change: Partial<ModelConfig>): Transformer {
   const { vocabSize, ...sizes } = golden.sizes;
   const model = new Transformer({ ...modelConfigSchema.parse({ ...sizes, ...change, dropout: 0 }), vocabSize });
   model.allocate(device, { seed: 1, gradients: true });
@@ -55,11 +58,11 @@ function hashStream(length: number): Int32Array {
   return Int32Array.from({ length }, (_, n) => hash32((n + hash32(99)) >>> 0) % golden.sizes.vocabSize);
 }
 
-describe.each(Object.entries(golden.variants))("%s", (_, { config, losses, lastLogits, gradients, training }) => {
+describe.each(cases)("$variant on $device", ({ backend: device, config, losses, lastLogits, gradients, training }) => {
   const [B, T] = [golden.batch, golden.sizes.contextWindow];
 
   test("losses, logits and the gradients of all parameters agree with PyTorch", () => {
-    const model = hashModel(config);
+    const model = hashModel(device, config);
     const stream = hashStream(B * (T + 1));
     const rows = Array.from({ length: B }, (_, b) => stream.subarray(b * (T + 1), (b + 1) * (T + 1)));
     const found = withTape(new BufferPool(device), { gradients: true }, (tape) => {
@@ -101,7 +104,7 @@ describe.each(Object.entries(golden.variants))("%s", (_, { config, losses, lastL
           return stream.subarray(start, start + length);
         },
       };
-      const trainer = new Trainer(device, hashModel(config), source, {
+      const trainer = new Trainer(device, hashModel(device, config), source, {
         steps,
         warmupSteps: 4,
         learningRate: 1e-2,
