@@ -2,6 +2,7 @@
 // nobody disturbed. And Ctrl-C, which is the polite way.
 
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { CounterRandom, PURPOSE } from "../../src/util/philox.ts";
@@ -22,6 +23,15 @@ function descendants(pid: number): number[] {
   const found = [pid];
   for (const parent of found) found.push(...pairs.filter(([, ppid]) => ppid === parent).map(([child]) => child!));
   return found.slice(1);
+}
+
+/** Zombies, which only wait for their exit to be noticed, do not count. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
 }
 
 test(`ten kills at random moments (seed ${SEED}) change no byte of the result`, async () => {
@@ -66,7 +76,8 @@ test("Ctrl-C stops the children, says how to continue, and the next run continue
   const result = await ended;
   expect(result.code).toBe(1);
   expect(result.stdout).toMatch(/Run the same command again to continue/);
-  for (const pid of children) expect(() => process.kill(pid, 0)).toThrow();
+  expect(children.length).toBeGreaterThan(0);
+  expect(children.filter(isAlive)).toEqual([]);
   const states = await lab.repro("--set", "train.steps=40");
   expect(withState(states, "failed", "skipped")).toEqual([]);
 }, 120_000);
