@@ -38,7 +38,9 @@ export interface StageNode {
   readonly seed: number;
   /** Units of each resource that one run holds, `{ gpu: 1 }`. Not part of the key. */
   readonly resources: Readonly<Record<string, number>>;
-  readonly work: { readonly kind: "module"; readonly module: StageModule } | { readonly kind: "command"; readonly command: CommandSpec };
+  readonly work:
+    | { readonly kind: "module"; readonly module: StageModule }
+    | { readonly kind: "command"; readonly command: CommandSpec };
   readonly where: ErrorPlace;
 }
 

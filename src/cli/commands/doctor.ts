@@ -3,7 +3,7 @@
 import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import path from "node:path";
-import { describeCpu } from "../../backend/cpu/build.ts";
+import { describeCpu } from "../../backend/cpu/index.ts";
 import { resolveDevice } from "../../backend/index.ts";
 import { messageOf } from "../../util/errors.ts";
 import { formatBytes } from "../../util/format.ts";
