@@ -1,11 +1,12 @@
 // One estimate per arm and metric: the mean over seeds, its standard error from both sources (seeds and items), and a
-// 95 % interval that is never narrower than either source alone would make it.
+// 95 % interval from that error with Satterthwaite's degrees of freedom.
 
 import type { ReportDatabase, Row } from "./db.ts";
 import { isAccuracy, isMetric, type MetricName, metricNames } from "./metrics.ts";
 import { mean, standardError } from "./statistics/descriptive.ts";
 import { type Interval, wilsonInterval } from "./statistics/proportion.ts";
-import { tQuantile } from "./statistics/student-t.ts";
+import { normalQuantile } from "./statistics/special.ts";
+import { satterthwaite, tQuantile } from "./statistics/student-t.ts";
 
 export interface Estimate {
   readonly arm: string;
@@ -79,17 +80,23 @@ function itemErrors(database: ReportDatabase): Promise<Row[]> {
     FROM residuals GROUP BY arm, metric ORDER BY arm, metric`);
 }
 
+/** Below this an error is rounding: all items agree. In the metric's unit. */
+const ROUNDING = 1e-9;
+
 function estimateOf(group: Row, spread: Row | undefined): Estimate {
   const values = group["values"] as number[];
   const metric = group["metric"] as MetricName;
   const value = mean(values);
   const seedError = standardError(values) ?? null;
   const itemError = (spread?.["error"] as number | null | undefined) ?? null;
-  const clusters = (spread?.["clusters"] as number | undefined) ?? 0;
-  const ofItems = itemInterval(metric, value, itemError, clusters, group["items"] as number);
-  const bounds = [ofItems, seedInterval(value, seedError, values.length)].filter((bound) => bound !== undefined);
-  const low = bounds.length > 0 ? Math.min(...bounds.map((bound) => bound.low)) : null;
-  const high = bounds.length > 0 ? Math.max(...bounds.map((bound) => bound.high)) : null;
+  const clusters = (spread?.["clusters"] as number | undefined) ?? 1;
+  const joined = Math.hypot(seedError ?? 0, itemError ?? 0);
+  const error = joined > ROUNDING ? joined : 0;
+  const df = satterthwaite([
+    { variance: (seedError ?? 0) ** 2, df: values.length - 1 },
+    { variance: (itemError ?? 0) ** 2, df: clusters - 1 },
+  ]);
+  const bounds = intervalOf(metric, value, { error, df, items: group["items"] as number });
   return {
     arm: group["arm"] as string,
     metric,
@@ -97,41 +104,35 @@ function estimateOf(group: Row, spread: Row | undefined): Estimate {
     value,
     seedError,
     itemError,
-    se: seedError === null ? null : combinedError(seedError, itemError, low, high),
-    low,
-    high,
+    se: seedError === null ? null : errorOf(error, bounds),
+    low: bounds?.low ?? null,
+    high: bounds?.high ?? null,
     digests: group["digests"] as string[],
   };
 }
 
-/** All items right or all wrong gives a standard error of 0, which is never true: fall back on the interval's width. */
-function combinedError(seedError: number, itemError: number | null, low: number | null, high: number | null) {
-  const error = Math.hypot(seedError, itemError ?? 0);
-  if (error > 0 || low === null || high === null) return error > 0 ? error : null;
-  const width = (high - low) / (2 * tQuantile(0.975, Number.POSITIVE_INFINITY));
-  return width > 0 ? width : null;
+/** All items right, or all wrong, gives an error of 0, which is never true: fall back on the interval's width. */
+function errorOf(error: number, bounds: Interval | undefined): number | null {
+  if (error > 0) return error;
+  return bounds ? (bounds.high - bounds.low) / (2 * normalQuantile(0.975)) : null;
 }
 
-function seedInterval(value: number, error: number | null, runs: number): Interval | undefined {
-  if (error === null) return undefined;
-  const half = tQuantile(0.975, runs - 1) * error;
-  return { low: value - half, high: value + half };
-}
-
-function itemInterval(
+/** Undefined where nothing is known of the spread. An accuracy's interval is Wilson's, which stays inside 0 to 100. */
+function intervalOf(
   metric: MetricName,
   value: number,
-  error: number | null,
-  clusters: number,
-  items: number,
+  { error, df, items }: { readonly error: number; readonly df: number; readonly items: number },
 ): Interval | undefined {
-  if (error === null) return undefined;
   if (!isAccuracy(metric)) {
-    const half = tQuantile(0.975, clusters - 1) * error;
+    if (error === 0) return undefined;
+    const half = tQuantile(0.975, df) * error;
     return { low: value - half, high: value + half };
   }
   const share = value / 100;
-  const effectiveItems = error > 0 ? (share * (1 - share)) / (error / 100) ** 2 : items;
+  // The effective number of items (Korn & Graubard 1998): as many independent ones as would give this error, and fewer
+  // by (z / t)^2 where the error itself is known from few seeds or clusters.
+  const scale = error > 0 ? (normalQuantile(0.975) / tQuantile(0.975, df)) ** 2 : 1;
+  const effectiveItems = error > 0 ? (scale * share * (1 - share)) / (error / 100) ** 2 : items;
   const { low, high } = wilsonInterval(share, effectiveItems);
   return { low: 100 * low, high: 100 * high };
 }

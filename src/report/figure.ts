@@ -225,8 +225,8 @@ export async function finalFigure(database: ReportDatabase): Promise<Figure | un
     file: "figures/final.svg",
     alt: "Final validation bits per byte of each model with intervals",
     caption:
-      "Final validation bits per byte. Dot: mean over seeds; rings: single seeds; thick bar: ± one standard error; thin bar: 95 % interval, " +
-      "by Student's t over the seeds where that is wider than by documents.",
+      "Final validation bits per byte. Dot: mean over seeds; rings: single seeds; thick bar: ± one standard " +
+      "error over seeds and documents; thin bar: 95 % interval.",
     svg: serialize(svg),
   };
 }

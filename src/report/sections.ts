@@ -89,7 +89,7 @@ export function claimList(verdicts: readonly Verdict[]): string {
   return verdicts
     .map(
       ({ hypothesis, verdict, reason }) =>
-        `- **${verdict}**: ${hypothesis.claim} (\`${hypothesis.name}\`) ${capitalize(reason)}.`,
+        `- **${verdict}** \`${hypothesis.name}\`: ${hypothesis.claim} ${capitalize(reason)}.`,
     )
     .join("\n");
 }

@@ -2,7 +2,7 @@
 // (Student 1908; pairing in language-model evaluation: Miller 2024, arXiv 2411.00640).
 
 import { mean, standardError } from "./descriptive.ts";
-import { tCdf, tQuantile, tTwoSided } from "./student-t.ts";
+import { satterthwaite, tCdf, tQuantile, tTwoSided } from "./student-t.ts";
 
 export interface PairedDifference {
   /** Number of pairs, at least 2. */
@@ -79,9 +79,10 @@ export function jointDifference(
   const items = Math.max(0, bootstrapError ** 2 - (seeds?.measuredError ?? 0) ** 2);
   const between = (seeds?.standardError ?? 0) ** 2;
   const error = Math.sqrt(items + between);
-  const itemDf = Math.max(1, clusters - 1);
-  const df =
-    error === 0 ? itemDf : (items + between) ** 2 / (items ** 2 / itemDf + (seeds ? between ** 2 / seeds.df : 0));
+  const df = satterthwaite([
+    { variance: items, df: clusters - 1 },
+    { variance: between, df: seeds?.df ?? 0 },
+  ]);
   const half = tQuantile(0.975, df) * error;
   const p = error === 0 ? 1 : tTwoSided(center / error, df);
   return { standardError: error, df, low: center - half, high: center + half, p };

@@ -25,3 +25,14 @@ export function tQuantile(p: number, df: number): number {
   while (tCdf(low, df) > p) low *= 2;
   return bisect((t) => tCdf(t, df), p, low, 0);
 }
+
+/**
+ * Degrees of freedom of a sum of independent variance estimates (Satterthwaite 1946), between the smallest of theirs and their
+ * sum. Estimates of variance 0 or without degrees of freedom do not count; at least 1.
+ */
+export function satterthwaite(parts: readonly { readonly variance: number; readonly df: number }[]): number {
+  const known = parts.filter(({ variance, df }) => variance > 0 && df > 0);
+  const total = known.reduce((sum, { variance }) => sum + variance, 0);
+  const weighted = known.reduce((sum, { variance, df }) => sum + (variance / total) ** 2 / df, 0);
+  return weighted === 0 ? Math.max(1, ...parts.map(({ df }) => df)) : 1 / weighted;
+}

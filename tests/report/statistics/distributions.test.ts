@@ -9,7 +9,7 @@ import {
   normalCdf,
   normalQuantile,
 } from "../../../src/report/statistics/special.ts";
-import { tCdf, tQuantile, tTwoSided } from "../../../src/report/statistics/student-t.ts";
+import { satterthwaite, tCdf, tQuantile, tTwoSided } from "../../../src/report/statistics/student-t.ts";
 import { CounterRandom, PURPOSE } from "../../../src/util/philox.ts";
 
 test("log-gamma gives factorials and the half-integer value", () => {
@@ -118,4 +118,37 @@ test("the minimum detectable effect has the power it promises", () => {
   expect(minimumDetectableEffect(1, Number.POSITIVE_INFINITY)).toBeCloseTo(1.959964 + 0.841621, 3);
   for (const df of [1, 3, 20]) expect(tTestPower(minimumDetectableEffect(1, df), df, 0.05)).toBeCloseTo(0.8, 4);
   expect(minimumDetectableEffect(0.5, 3)).toBeCloseTo(minimumDetectableEffect(1, 3) / 2, 9);
+});
+
+test("Satterthwaite's degrees of freedom lie between the smallest and the sum", () => {
+  expect(satterthwaite([{ variance: 1, df: 4 }])).toBeCloseTo(4, 12);
+  expect(
+    satterthwaite([
+      { variance: 1, df: 4 },
+      { variance: 1, df: 4 },
+    ]),
+  ).toBeCloseTo(8, 12);
+  expect(
+    satterthwaite([
+      { variance: 1, df: 1 },
+      { variance: 0, df: 50 },
+    ]),
+  ).toBeCloseTo(1, 12);
+  expect(
+    satterthwaite([
+      { variance: 0, df: 1 },
+      { variance: 0, df: 50 },
+    ]),
+  ).toBe(50);
+  const part = fc.record({
+    variance: fc.double({ min: 0.01, max: 100, noNaN: true }),
+    df: fc.integer({ min: 1, max: 90 }),
+  });
+  fc.assert(
+    fc.property(fc.array(part, { minLength: 1, maxLength: 4 }), (parts) => {
+      const df = satterthwaite(parts);
+      expect(df).toBeGreaterThanOrEqual(Math.min(...parts.map((each) => each.df)) - 1e-9);
+      expect(df).toBeLessThanOrEqual(parts.reduce((sum, each) => sum + each.df, 0) + 1e-9);
+    }),
+  );
 });
