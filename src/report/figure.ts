@@ -183,6 +183,7 @@ export async function finalFigure(database: ReportDatabase): Promise<Figure | un
     style: STYLE,
     x: {
       label: "validation bits per byte",
+      labelAnchor: "center",
       domain: [low - 0.06 * span, (near ? Math.max(high, unigram) : high) + 0.06 * span],
       grid: true,
     },
