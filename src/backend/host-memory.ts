@@ -106,18 +106,17 @@ export class HostMemory {
     try {
       return this.allocateBytes(bytes);
     } catch (cause) {
-      throw outOfMemory(this.device, bytes, this.allocatedBytes, cause);
+      const held = formatBytes(this.allocatedBytes);
+      throw outOfMemory(this.device, `${formatBytes(bytes)}; ${held} are in use already`, cause);
     }
   }
 }
 
-export function outOfMemory(device: string, bytes: number, allocatedBytes: number, cause?: unknown): UserError {
-  return new UserError(
-    `The ${device} device cannot allocate ${formatBytes(bytes)}: ${formatBytes(allocatedBytes)} are in use already.`,
-    {
-      code: "OUT_OF_MEMORY",
-      hint: "Choose a smaller micro-batch (train.microBatch), a shorter context or a smaller model.",
-      cause,
-    },
-  );
+/** `what` is the memory asked for, in words. */
+export function outOfMemory(device: string, what: string, cause?: unknown): UserError {
+  return new UserError(`The ${device} device cannot allocate ${what}.`, {
+    code: "OUT_OF_MEMORY",
+    hint: "Choose a smaller micro-batch, a shorter context or a smaller model.",
+    cause,
+  });
 }

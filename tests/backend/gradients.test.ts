@@ -166,7 +166,7 @@ function checkGradients(makeCase: (typeof CASES)[string], seed: number): void {
     const buffers = buffersOf(changed);
     kernelCase.forward(buffers);
     const out = buffers[kernelCase.output]!.data;
-    return out.reduce((sum: number, x: number, i: number) => sum + x * weightsOfOutput[i]!, 0);
+    return weightsOfOutput.reduce((sum, weight, i) => sum + weight * out[i]!, 0);
   };
 
   const buffers = buffersOf();

@@ -80,3 +80,40 @@ INLINE f32x16 keep_at_least(f32x16 x, u32x16 words, uint32_t threshold) {
   const __m256i t = _mm256_set1_epi32((int)threshold);
   return both(keep_half(x.lo, words.lo, t), keep_half(x.hi, words.hi, t));
 }
+
+INLINE void transpose8(__m256 r[8]) {
+  __m256 t[8];
+#pragma GCC unroll 2
+  for (int i = 0; i < 8; i += 4) {
+    const __m256 a = _mm256_unpacklo_ps(r[i], r[i + 1]), b = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    const __m256 c = _mm256_unpacklo_ps(r[i + 2], r[i + 3]), d = _mm256_unpackhi_ps(r[i + 2], r[i + 3]);
+    t[i] = _mm256_shuffle_ps(a, c, 0x44);
+    t[i + 1] = _mm256_shuffle_ps(a, c, 0xee);
+    t[i + 2] = _mm256_shuffle_ps(b, d, 0x44);
+    t[i + 3] = _mm256_shuffle_ps(b, d, 0xee);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    r[i] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x20);
+    r[i + 4] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x31);
+  }
+}
+
+// Rows to columns: afterwards lane j of r[i] is what lane i of r[j] was.
+INLINE void transpose16(f32x16 r[16]) {
+  __m256 quarter[4][8]; // upper left, upper right, lower left, lower right
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; i++) {
+    quarter[0][i] = r[i].lo;
+    quarter[1][i] = r[i].hi;
+    quarter[2][i] = r[i + 8].lo;
+    quarter[3][i] = r[i + 8].hi;
+  }
+#pragma GCC unroll 4
+  for (int q = 0; q < 4; q++) transpose8(quarter[q]);
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; i++) {
+    r[i] = both(quarter[0][i], quarter[2][i]);
+    r[i + 8] = both(quarter[1][i], quarter[3][i]);
+  }
+}

@@ -47,3 +47,35 @@ INLINE void uproduct(u32x16 a, uint32_t m, u32x16 *high, u32x16 *low) {
 INLINE f32x16 keep_at_least(f32x16 x, u32x16 words, uint32_t threshold) {
   return _mm512_maskz_mov_ps(_mm512_cmpge_epu32_mask(words, _mm512_set1_epi32((int)threshold)), x);
 }
+
+// Rows to columns: afterwards lane j of r[i] is what lane i of r[j] was.
+INLINE void transpose16(f32x16 r[16]) {
+  f32x16 t[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+  }
+  // Now quadruples of rows within each 128-bit block.
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    const __m512d a = _mm512_castps_pd(t[i]), b = _mm512_castps_pd(t[i + 2]);
+    const __m512d c = _mm512_castps_pd(t[i + 1]), d = _mm512_castps_pd(t[i + 3]);
+    r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+    r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+    r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(c, d));
+    r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(c, d));
+  }
+  // r[4 q + c] holds column c + 4 b of rows 4 q .. 4 q + 3 in block b: gather the blocks.
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; c++) {
+    const f32x16 a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88), b = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);
+    const f32x16 e = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd), f = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
+    t[c] = _mm512_shuffle_f32x4(a, b, 0x88);
+    t[8 + c] = _mm512_shuffle_f32x4(a, b, 0xdd);
+    t[4 + c] = _mm512_shuffle_f32x4(e, f, 0x88);
+    t[12 + c] = _mm512_shuffle_f32x4(e, f, 0xdd);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i++) r[i] = t[i];
+}

@@ -58,3 +58,14 @@ INLINE f32x16 keep_at_least(f32x16 x, u32x16 words, uint32_t threshold) {
   EACH_LANE x.v[i] = words.v[i] >= threshold ? x.v[i] : 0.0f;
   return x;
 }
+
+// Rows to columns: afterwards lane j of r[i] is what lane i of r[j] was.
+INLINE void transpose16(f32x16 r[16]) {
+  for (int i = 1; i < 16; i++) {
+    for (int j = 0; j < i; j++) {
+      const float x = r[i].v[j];
+      r[i].v[j] = r[j].v[i];
+      r[j].v[i] = x;
+    }
+  }
+}

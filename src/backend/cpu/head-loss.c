@@ -11,7 +11,7 @@
 #define PANEL 32
 // Words of one task, and of one packed block of w on the way to dx.
 #define WORDS 126
-#define WORDS_PACKED 256
+#define WORDS_PACKED 128
 
 typedef struct {
   float *losses, *dx, *dw;
@@ -20,6 +20,7 @@ typedef struct {
   int N, C, V;
   float gradient_scale;
   int first, rows, panels; // this chunk
+  int column_tasks, panel_tasks;
   float *logits;           // (panels, V, 32)
   float *columns;          // (panels, C, 32): x transposed
   float *scaled;           // (panels of TILE_COLUMNS columns, 32 panels, TILE_COLUMNS): x times its row's factor
@@ -72,27 +73,30 @@ static void softmax_task(void *arguments, int task, int worker) {
   }
 }
 
-// Columns of dx for every panel of the chunk: dx = factor * (e w).
+// Some columns of dx for some panels of the chunk: dx = factor * (e w).
 static void input_gradient_task(void *arguments, int task, int worker) {
   const head_loss *k = arguments;
-  const int C = k->C, V = k->V, column_tasks = (C + TILE_COLUMNS - 1) / TILE_COLUMNS;
-  const int c = task % column_tasks * TILE_COLUMNS, columns = MINIMUM(TILE_COLUMNS, C - c);
-  const int groups = (k->panels + 3) / 4, group = task / column_tasks;
-  const int first = k->panels * group / groups, end = k->panels * (group + 1) / groups;
+  const int C = k->C, V = k->V, column_panels = (C + TILE_COLUMNS - 1) / TILE_COLUMNS;
+  const int q = task % k->column_tasks, group = task / k->column_tasks;
+  const int c = column_panels * q / k->column_tasks * TILE_COLUMNS;
+  const int end_c = MINIMUM(C, column_panels * (q + 1) / k->column_tasks * TILE_COLUMNS);
+  const int first = k->panels * group / k->panel_tasks, end = k->panels * (group + 1) / k->panel_tasks;
   float *packed = (float *)(k->memory + (size_t)worker * k->stride);
   for (int word = 0; word < V; word += WORDS_PACKED) {
-    const int words = MINIMUM(WORDS_PACKED, V - word);
-    pack_rows(packed, TILE_COLUMNS, k->w + (size_t)word * C + c, C, words, columns);
-    for (int panel = first; panel < end; panel++) {
-      const tile t = {.a = k->logits + ((size_t)panel * V + word) * PANEL, .a_row = 1, .a_k = PANEL, .k = words,
-                      .segments = 1, .b = packed, .b_k = TILE_COLUMNS, .load = word > 0, .c_row = C,
-                      .c = k->dx + (size_t)(k->first + panel * PANEL) * C + c};
-      run_rows(t, MINIMUM(PANEL, k->rows - panel * PANEL), columns);
+    const int words = MINIMUM(WORDS_PACKED, V - word), width = (int)round_up((size_t)(end_c - c), TILE_COLUMNS);
+    pack_rows(packed, width, k->w + (size_t)word * C + c, C, words, end_c - c);
+    for (int j = 0; j < end_c - c; j += TILE_COLUMNS) {
+      for (int panel = first; panel < end; panel++) {
+        const tile t = {.a = k->logits + ((size_t)panel * V + word) * PANEL, .a_row = 1, .a_k = PANEL, .k = words,
+                        .segments = 1, .b = packed + j, .b_k = width, .load = word > 0, .c_row = C,
+                        .c = k->dx + (size_t)(k->first + panel * PANEL) * C + c + j};
+        run_rows(t, MINIMUM(PANEL, k->rows - panel * PANEL), MINIMUM(TILE_COLUMNS, end_c - c - j));
+      }
     }
   }
   for (int row = first * PANEL; row < MINIMUM(k->rows, end * PANEL); row++) {
     float *dx = k->dx + (size_t)(k->first + row) * C + c;
-    EACH_VECTOR(i, n, columns) store_up_to(dx + i, mul16(load_up_to(dx + i, n), set16(k->factors[row])), n);
+    EACH_VECTOR(i, n, end_c - c) store_up_to(dx + i, mul16(load_up_to(dx + i, n), set16(k->factors[row])), n);
   }
 }
 
@@ -137,9 +141,11 @@ int KERNEL(head_loss)(stlm_context *context, float *losses, const float *x, cons
   k.columns = stlm_scratch(context, SLOT_INPUT, chunk * (size_t)C * 4);
   k.scaled = stlm_scratch(context, SLOT_PANELS, chunk * padded_C * 4);
   k.factors = stlm_scratch(context, SLOT_ROWS, chunk * 4);
-  k.memory = stlm_worker_scratch(context, (size_t)WORDS_PACKED * TILE_COLUMNS * 4, &k.stride);
+  k.memory = stlm_worker_scratch(context, (size_t)WORDS_PACKED * padded_C * 4, &k.stride);
   if (!k.logits || !k.columns || !k.scaled || !k.factors || !k.memory) return STLM_OUT_OF_MEMORY;
-  const int word_tasks = (V + WORDS - 1) / WORDS, column_tasks = (C + TILE_COLUMNS - 1) / TILE_COLUMNS;
+  const int word_tasks = (V + WORDS - 1) / WORDS, threads = stlm_threads(context);
+  // Wide strips of w are read better than narrow ones: no more tasks than keep the threads busy.
+  k.column_tasks = threads == 1 ? 1 : MINIMUM((int)padded_C / TILE_COLUMNS, 2 * threads);
   for (k.first = 0; k.first < N; k.first += (int)chunk) {
     k.rows = MINIMUM((int)chunk, N - k.first);
     k.panels = (k.rows + PANEL - 1) / PANEL;
@@ -150,7 +156,8 @@ int KERNEL(head_loss)(stlm_context *context, float *losses, const float *x, cons
     stlm_run(context, word_tasks, logits_task, &k);
     stlm_run(context, k.panels * (PANEL / LANES), softmax_task, &k);
     if (!dx) continue;
-    stlm_run(context, column_tasks * ((k.panels + 3) / 4), input_gradient_task, &k);
+    k.panel_tasks = MINIMUM(k.panels, (2 * threads + k.column_tasks - 1) / k.column_tasks);
+    stlm_run(context, k.column_tasks * k.panel_tasks, input_gradient_task, &k);
     scale_inputs(&k);
     stlm_run(context, word_tasks, weight_gradient_task, &k);
   }

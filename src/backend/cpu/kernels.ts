@@ -27,7 +27,7 @@ const need = (...args: Parameters<typeof reals>) => f32(reals(...args));
 const may = (...args: Parameters<typeof optionalReals>) => optionalReals(...args) as Float32Array | null;
 
 function done(status: number, kernel: string): void {
-  if (status !== 0) throw outOfMemory("cpu", Number.NaN, Number.NaN, new Error(`scratch memory of ${kernel}`));
+  if (status !== 0) throw outOfMemory("cpu", `the scratch memory of ${kernel}`);
 }
 
 /** Words below p * 2^32 are dropped, as uniform < p says. */

@@ -44,6 +44,14 @@ INLINE void tile_fixed(const int rows, const int vectors, const tile *t, const i
       sum[i][w] = !t->load ? zero16() : w == vectors - 1 ? load_part(p, last) : load16(p);
     }
   }
+  // What the next tile down starts from is on its way while this one computes.
+  if (t->load) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 2
+      for (int w = 0; w < vectors; w++) __builtin_prefetch(t->c + (i + rows) * c_row + w * LANES, 1);
+    }
+  }
   const float *b = t->b;
   const ptrdiff_t a_row = t->a_row, a_k = t->a_k, b_k = t->b_k;
   for (int segment = 0; segment < t->segments; segment++) {
@@ -134,14 +142,28 @@ INLINE void pack_rows(float *out, int width, const float *b, ptrdiff_t stride, i
   }
 }
 
-// The same of a transposed block: out[i * width + j] = b[j * stride + i] for i < k, j < columns.
-INLINE void pack_columns(float *out, int width, const float *b, ptrdiff_t stride, int k, int columns) {
-  for (int j = 0; j < columns; j++) {
-    const float *p = b + j * stride;
-    for (int i = 0; i < k; i++) out[i * width + j] = p[i];
-  }
-  for (int i = 0; i < k; i++) {
-    for (int j = columns; j < width; j++) out[i * width + j] = 0.0f;
+// The same of a transposed block: out[i * width + j] = b[j * stride + i] for i < k, j < columns; 16 x 16 at a time.
+static __attribute__((noinline, unused)) void pack_columns(float *out, int width, const float *b, ptrdiff_t stride,
+                                                           int k, int columns) {
+  for (int j = 0; j < width; j += LANES) {
+    const int present = MAXIMUM(0, MINIMUM(LANES, columns - j));
+    for (int i = 0; i < k; i += LANES) {
+      const int length = MINIMUM(LANES, k - i);
+      f32x16 block[LANES];
+      if (present == LANES && length == LANES) {
+#pragma GCC unroll 16
+        for (int r = 0; r < LANES; r++) block[r] = load16(b + (j + r) * stride + i);
+      } else {
+        for (int r = 0; r < LANES; r++) block[r] = r < present ? load_part(b + (j + r) * stride + i, length) : zero16();
+      }
+      transpose16(block);
+      if (length == LANES) {
+#pragma GCC unroll 16
+        for (int r = 0; r < LANES; r++) store16(out + (ptrdiff_t)(i + r) * width + j, block[r]);
+      } else {
+        for (int r = 0; r < length; r++) store16(out + (ptrdiff_t)(i + r) * width + j, block[r]);
+      }
+    }
   }
 }
 
