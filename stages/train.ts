@@ -6,7 +6,7 @@ import { z } from "zod";
 import { openBackend } from "../src/backend/index.ts";
 import { openShards } from "../src/data/shards.ts";
 import { saveModel } from "../src/models/checkpoint.ts";
-import { modelConfigSchema } from "../src/models/config.ts";
+import { modelConfigSchema, requireParameterCount } from "../src/models/config.ts";
 import { trainingFlopsPerToken } from "../src/models/flops.ts";
 import { evaluateHeldOut, leadingDocuments } from "../src/models/held-out.ts";
 import { Transformer } from "../src/models/transformer.ts";
@@ -62,6 +62,7 @@ export default defineStage({
     const backend = await openBackend(device, { threads, warn: (message) => log.warn(message) });
     try {
       const config = { ...params.model, vocabSize };
+      requireParameterCount(config);
       const model = new Transformer(config);
       model.allocate(backend, { seed, gradients: true });
       const { contextWindow } = config;

@@ -5,7 +5,9 @@ import type { Backend } from "./backend.ts";
 import { CPU_DETERMINISM_CLASS, cpuSeemsAvailable, createCpuBackend } from "./cpu/index.ts";
 import { createReferenceBackend } from "./reference/index.ts";
 
+export type { Backend, DeviceBuffer, DeviceInfo, DType } from "./backend.ts";
 export { describeCpu } from "./cpu/index.ts";
+export type { Kernels } from "./kernels.ts";
 
 export const DEVICE_NAMES = ["auto", "reference", "cpu", "cuda"] as const;
 export type DeviceName = (typeof DEVICE_NAMES)[number];

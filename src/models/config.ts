@@ -1,6 +1,8 @@
 // What a transformer is, as numbers. One schema for pipeline.yaml, checkpoints and the programmatic API.
 
 import { z } from "zod";
+import { UserError } from "../util/errors.ts";
+import { formatCount } from "../util/format.ts";
 
 /** Sizes and choices of one model. Terms and defaults follow Hillier et al. 2024, table 1. */
 export const modelConfigSchema = z
@@ -55,4 +57,19 @@ export function countParameters(config: ModelConfig): number {
   const ffn = C * ffnIn + F * C + (config.bias ? ffnIn + C : 0);
   const embedding = V * C * (config.tied ? 1 : 2) + (config.positions === "learned" ? config.contextWindow * C : 0);
   return embedding + L * (attention + ffn + 2 * norm) + norm;
+}
+
+/** Throws a UserError PARAMETER_COUNT where `parameters` is given and the model has another number. */
+export function requireParameterCount(config: ModelConfig): void {
+  const counted = countParameters(config);
+  if (config.parameters === undefined || config.parameters === counted) return;
+  const { vocabSize } = config;
+  throw new UserError(
+    `The model has ${formatCount(counted)} parameters with a vocabulary of ${formatCount(vocabSize)}, and ${formatCount(config.parameters)} are expected.`,
+    {
+      code: "PARAMETER_COUNT",
+      where: { path: "params.model.parameters" },
+      hint: `Correct the sizes or the tokenizer, or write parameters: ${counted}; without it any number is accepted.`,
+    },
+  );
 }

@@ -1,4 +1,4 @@
-// Layers.
+// `stlm-pipeline/nn`: layers, and the Module that names their weights.
 
 export { type AttentionConfig, CausalSelfAttention } from "./attention.ts";
 export { Embedding } from "./embedding.ts";

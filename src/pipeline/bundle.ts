@@ -106,9 +106,10 @@ function keepPackagesOutside(found: Map<string, string>): Plugin {
   return {
     name: "keep-packages-outside",
     setup(build) {
-      // A lab's stage that imports the package gets its sources in the bundle, so that their changes are noticed.
-      build.onResolve({ filter: new RegExp(`^${PACKAGE_NAME}$`) }, () => ({
-        path: path.join(packageRoot(), "src", "index.ts"),
+      // A lab's stage that imports the package, or an entry point below it, gets the sources in its bundle, so that
+      // their changes are noticed.
+      build.onResolve({ filter: new RegExp(`^${PACKAGE_NAME}(/[a-z]+)?$`) }, (args) => ({
+        path: path.join(packageRoot(), "src", args.path.slice(PACKAGE_NAME.length), "index.ts"),
         sideEffects: false,
       }));
       build.onResolve({ filter: /^[^./]/ }, async (args): Promise<OnResolveResult | undefined> => {

@@ -103,4 +103,13 @@ describe("the train stage", () => {
     expect(train.params.safeParse({ ...params, learningrate: 1 }).success).toBe(false);
     await expect(run({ params: { ...params, batchTokens: 40 } })).rejects.toThrow("not a multiple of contextWindow 16");
   });
+
+  test("a model that has another number of parameters than it asserts is refused before a step is made", async () => {
+    const withCount = (parameters: number) => run({ params: { ...params, model: { ...params.model, parameters } } });
+    await expect(withCount(6_081)).rejects.toMatchObject({
+      code: "PARAMETER_COUNT",
+      message: "The model has 6,080 parameters with a vocabulary of 257, and 6,081 are expected.",
+    });
+    expect(readJson((await withCount(6_080)).outputs.model, "config.json").parameters).toBe(6_080);
+  });
 });

@@ -1,0 +1,24 @@
+// `stlm-pipeline/data`: text to ids, and ids from disk.
+
+/** The data sets that pipeline.yaml may name: source, license, digests. */
+export { type DatasetName, datasetNames, datasets } from "./datasets/index.ts";
+/** A `shards` artifact: windows by position, documents in order. */
+export {
+  type OpenShardsOptions,
+  openShards,
+  type ShardDocument,
+  type ShardSet,
+  type ShardsManifest,
+  type SplitReader,
+} from "./shards.ts";
+/** Which split a document belongs to, by a keyed hash of its text. */
+export { type SplitName, type SplitRule, splitNames, splitOf } from "./split.ts";
+/** Encode and decode text: `makeTokenizer` trains or reads one by name, `loadTokenizer` opens a saved one. */
+export {
+  loadTokenizer,
+  type MakeTokenizerOptions,
+  makeTokenizer,
+  type Tokenizer,
+  type TokenizerKind,
+  tokenizerNames,
+} from "./tokenizers/index.ts";
