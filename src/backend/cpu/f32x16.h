@@ -9,7 +9,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifndef INLINE // sanitizers instrument every copy of a function, so their build does not force copies
 #define INLINE static inline __attribute__((always_inline, unused))
+#endif
 #define LANES 16
 
 INLINE uint32_t bits_of(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
