@@ -2,6 +2,8 @@
 
 /** The data sets that pipeline.yaml may name: source, license, digests. */
 export { type DatasetName, datasetNames, datasets } from "./datasets/index.ts";
+/** The documents of a `dataset` artifact, streamed. */
+export { type ReadDocumentsOptions, readDocuments, type SourceDocument } from "./documents.ts";
 /** A `shards` artifact: windows by position, documents in order. */
 export {
   type OpenShardsOptions,

@@ -81,6 +81,11 @@ export class LabRig {
     return rig;
   }
 
+  /** A lab that is there already. */
+  static open(folder: string): LabRig {
+    return new LabRig(folder);
+  }
+
   path(...parts: string[]): string {
     return path.join(this.folder, ...parts);
   }

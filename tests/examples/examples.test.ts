@@ -1,0 +1,57 @@
+// The examples as a reader runs them, against the built package.
+
+import { execFile } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { packageRoot } from "../../src/util/package-root.ts";
+import { LabRig, withState } from "../rigs/lab-rig.ts";
+
+const run = promisify(execFile);
+
+async function example(name: string, ...args: string[]): Promise<string> {
+  const root = packageRoot();
+  const command = ["--import", "tsx", path.join("examples", name), ...args];
+  const { stdout } = await run(process.execPath, command, { cwd: root, timeout: 50_000 });
+  return stdout;
+}
+
+test("01 learns its sentence by heart", async () => {
+  const text = await example("01-train-a-tiny-model.ts");
+  expect(text.trimEnd().split("\n").at(-1)).toBe("The quick brown fox jumps over the lazy dog.");
+});
+
+test("02 prints one log-probability a token and continues the text", async () => {
+  using lab = LabRig.create();
+  await lab.repro("train[model=wide,seed=1]");
+  const latest = (...parts: string[]) => lab.path("artifacts", "latest", ...parts);
+  const prompt = "The king said";
+  const [model, tokenizer] = [latest("train.model=wide,seed=1"), latest("tokens", "tokenizer")];
+  const text = await example("02-read-a-model.ts", model, tokenizer, prompt);
+  const scored = [...text.matchAll(/^ +(-\d+\.\d{3}) {2}(".*")$/gm)];
+  expect(scored.map(([, , token]) => JSON.parse(token!)).join("")).toBe(prompt);
+  const nats = scored.reduce((sum, [, logProb]) => sum - Number(logProb), 0);
+  const bitsPerByte = Number(/^(\S+) bits per byte$/m.exec(text)?.[1]);
+  expect(bitsPerByte).toBeCloseTo(nats / Math.LN2 / prompt.length, 2);
+  expect(text).toMatch(/^The king said./m);
+});
+
+test("03 runs a stage in TypeScript and one in shell, and reruns them for a changed parameter", async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "stlm-example-"));
+  try {
+    cpSync(path.join(packageRoot(), "examples", "03-a-lab-of-your-own"), folder, {
+      recursive: true,
+      filter: (file) => path.basename(file) !== "artifacts",
+    });
+    const lab = LabRig.open(folder);
+    expect(withState(await lab.repro(), "ran")).toEqual(["corpus", "words", "top"]);
+    expect(lab.read("artifacts/latest/top/top.txt")).toBe("garden (3)\nrain (3)\nsnail (3)\n");
+    expect(withState(await lab.repro(), "fresh")).toEqual(["corpus", "words", "top"]);
+    expect(withState(await lab.repro("--set", "words.minLength=6"), "ran")).toEqual(["words", "top"]);
+    expect(lab.read("artifacts/latest/top/top.txt")).toBe("garden (3)\ncarried (1)\nnobody (1)\n");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
