@@ -32,8 +32,8 @@ export interface ChildRequest {
   readonly dataDir?: string | undefined;
   /** Folder of pipeline.yaml. */
   readonly root: string;
-  /** Where the answer goes: a file, because a pipe may be full when the process ends. */
-  readonly answerFile: string;
+  /** The store's folder. */
+  readonly artifacts: string;
 }
 
 export interface ChildAnswer {
@@ -42,7 +42,7 @@ export interface ChildAnswer {
   readonly error?: StageError;
 }
 
-/** One JSON line each on descriptor 3. Lines may be dropped when nobody reads: only the answer counts. */
+/** What the process says while it runs, for eyes only. */
 export type ChildMessage =
   | {
       readonly type: "progress";
@@ -53,5 +53,8 @@ export type ChildMessage =
     }
   | { readonly type: "log"; readonly level: "info" | "warn"; readonly message: string }
   | { readonly type: "measure"; readonly name: string; readonly value: number | string };
+
+/** One JSON line each on descriptor 3; the answer is the last. No file: on a full disk it could not be written. */
+export type ChildLine = ChildMessage | { readonly type: "answer"; readonly answer: ChildAnswer };
 
 export const MESSAGE_DESCRIPTOR = 3;

@@ -1,24 +1,20 @@
 // The process in which one stage runs. Its argument is the file of its request. Its standard input carries nothing:
 // when it closes, the executor is gone, and so is this process with every process that it started.
 
-import { mkdirSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { mkdirSync, readFileSync, writeSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
-import { asStoreError } from "../store/store-errors.ts";
-import { messageOf, UserError } from "../util/errors.ts";
-import {
-  type ChildAnswer,
-  type ChildInput,
-  type ChildMessage,
-  type ChildRequest,
-  MESSAGE_DESCRIPTOR,
-} from "./child-request.ts";
+import { systemErrorCode, UserError } from "../util/errors.ts";
+import { type ChildInput, type ChildLine, type ChildRequest, MESSAGE_DESCRIPTOR } from "./child-request.ts";
 import { runCommand } from "./command.ts";
-import type { StageError } from "./events.ts";
 import { inputArtifact, type StageDefinition, type StageLog } from "./stage.ts";
+import { stageErrorOf } from "./system-error.ts";
 
 const PROGRESS_EVERY_MS = 100;
+/** Pause before a full pipe is tried again. */
+const PIPE_PAUSE_MS = 2;
+const NEVER = new Int32Array(new SharedArrayBuffer(4));
 
 /**
  * A thread of its own, for a stage may compute for minutes without coming back to its event loop. Given as text,
@@ -42,14 +38,31 @@ async function main(requestFile: string): Promise<void> {
     process.on(signal, () => stop.abort(new UserError(`Stopped by ${signal}.`, { code: "STOPPED", exitCode: 1 })));
   }
   const measures: Record<string, number | string> = {};
-  const log = stageLog(measures);
-  const answer: ChildAnswer = await run(request, log, stop.signal).then(
-    () => ({ measures }),
-    (error: unknown) => ({ measures, error: describeError(error, request) }),
+  const end = (thrown?: unknown): never => {
+    const error = thrown === undefined ? undefined : stageErrorOf(thrown, request.artifacts, "STAGE_CRASHED");
+    tell({ type: "answer", answer: error ? { measures, error } : { measures } });
+    if (error) print(error.expected ? `${error.message} (${error.code})` : stackOf(thrown));
+    // A stage's forgotten timers and sockets must not keep the run waiting.
+    process.exit(error ? 1 : 0);
+  };
+  // What fails beside run(), the write of a console.log on a full disk for one, has a reason to tell too.
+  process.on("uncaughtException", end);
+  await run(request, stageLog(measures), stop.signal).then(
+    () => end(),
+    (error: unknown) => end(error ?? new Error("The stage threw nothing at all.")),
   );
-  writeFileSync(request.answerFile, JSON.stringify(answer));
-  // A stage's forgotten timers and sockets must not keep the run waiting.
-  process.exit(answer.error ? 1 : 0);
+}
+
+function stackOf(thrown: unknown): string {
+  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+}
+
+function print(text: string): void {
+  try {
+    writeSync(2, `${text}\n`);
+  } catch {
+    // The log is on the full disk that the answer tells of.
+  }
 }
 
 async function run(request: ChildRequest, log: StageLog, signal: AbortSignal): Promise<void> {
@@ -115,24 +128,17 @@ function stageLog(measures: Record<string, number | string>): StageLog {
   };
 }
 
-function tell(message: ChildMessage): void {
-  try {
-    writeSync(MESSAGE_DESCRIPTOR, `${JSON.stringify(message)}\n`);
-  } catch {
-    // The pipe is full or closed. Messages are for eyes only; the answer goes into a file.
+/** Waits where the pipe is full, because the executor is busy. One that is gone ends this process by standard input. */
+function tell(line: ChildLine): void {
+  const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
+  for (let written = 0; written < bytes.length; ) {
+    try {
+      written += writeSync(MESSAGE_DESCRIPTOR, bytes, written);
+    } catch (error) {
+      if (systemErrorCode(error) !== "EAGAIN") return;
+      Atomics.wait(NEVER, 0, 0, PIPE_PAUSE_MS);
+    }
   }
-}
-
-/** Our class may be another copy of itself in the stage's bundle, so a UserError is known by its fields. */
-function describeError(thrown: unknown, request: ChildRequest): StageError {
-  const error = asStoreError(thrown, path.dirname(request.answerFile));
-  if (error instanceof Error && "hint" in error && "where" in error && "code" in error) {
-    const { message, code, where, hint } = error as UserError;
-    process.stderr.write(`${message} (${code})\n`);
-    return { message, code, where, hint, expected: true };
-  }
-  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-  return { message: messageOf(error), code: "STAGE_CRASHED", expected: false };
 }
 
 await main(process.argv[2]!);

@@ -13,6 +13,7 @@ import { type PlanContext, type PlanOptions, planContext, planNode, type Settled
 import { publishReports } from "./publish.ts";
 import { runStage, type StagePlace } from "./run-stage.ts";
 import { neededFor, upstreamOf } from "./selection.ts";
+import { asSystemError } from "./system-error.ts";
 
 export interface RunOptions extends PlanOptions {
   /** Stages at once. Default: one per processor. */
@@ -96,10 +97,13 @@ class Run {
     const outcomes = new Map(ordered.map((outcome) => [outcome.id, outcome]));
     const { store, pipeline } = this.options;
     const done = ordered.filter((outcome) => "outputs" in outcome);
-    noteInstances(store.root, Object.fromEntries(done.map((outcome) => [outcome.id, outcome.key])));
-    for (const outcome of done) linkLatest(store, outcome.id, outcome.outputs);
-    const published = publishReports(pipeline, store, (id) => outputsOf(outcomes.get(id)));
-    this.journal?.end(ordered);
+    let published: readonly string[] = [];
+    this.book(() => {
+      noteInstances(store.root, Object.fromEntries(done.map((outcome) => [outcome.id, outcome.key])));
+      for (const outcome of done) linkLatest(store, outcome.id, outcome.outputs);
+      published = publishReports(pipeline, store, (id) => outputsOf(outcomes.get(id)));
+    });
+    this.book(() => this.journal?.end(ordered));
     store.flush();
     return {
       outcomes,
@@ -107,6 +111,18 @@ class Run {
       interrupted: this.signal.aborted,
       published,
     };
+  }
+
+  /** What is written about results, beside them. A stage that met the same refusal (a full disk) has told it already. */
+  private book(write: () => void): void {
+    try {
+      write();
+    } catch (thrown) {
+      const error = asSystemError(thrown, this.options.store.root);
+      const failures = [...this.outcomes.values()].filter((outcome) => outcome.type === "failed");
+      const isTold = error instanceof UserError && failures.some((failure) => failure.error.code === error.code);
+      if (!isTold) throw error;
+    }
   }
 
   /** Settles every node that can be settled now, and queues those that have to run. Inputs come first, so one pass does. */
@@ -177,8 +193,8 @@ class Run {
       this.running.delete(node.id);
       this.freeGpus.push(...gpus);
       if (outcome.type === "failed") this.firstFailure ??= node.id;
-      this.journal!.stage(outcome);
       this.settle(outcome);
+      this.book(() => this.journal!.stage(outcome));
     });
     this.running.set(node.id, ended);
   }

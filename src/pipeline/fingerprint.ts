@@ -2,7 +2,7 @@
 // the import closure after tree shaking, so an edit in a comment, a type or an unused function changes nothing.
 // Making it costs a bundler run per stage, so the result is remembered under stamps of every file that was read.
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
@@ -144,7 +144,11 @@ function readJson<T>(file: string): T | undefined {
 function writeWhole(file: string, text: string): string {
   mkdirSync(path.dirname(file), { recursive: true });
   const temporary = `${file}.${process.pid}.tmp`;
-  writeFileSync(temporary, text);
-  renameSync(temporary, file);
+  try {
+    writeFileSync(temporary, text);
+    renameSync(temporary, file);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
   return file;
 }

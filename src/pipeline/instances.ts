@@ -1,7 +1,7 @@
 // The key of each stage instance's last result. A hint: it tells `fresh` from `cached`, and gives `why` something to
 // compare with. Deleting it changes no result.
 
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { guardStore } from "../store/store-errors.ts";
 import { prettyCanonicalJson } from "../util/canonical-json.ts";
@@ -30,7 +30,11 @@ export function noteInstances(artifacts: string, changed: Readonly<Record<string
   guardStore(artifacts, () => {
     mkdirSync(path.dirname(file), { recursive: true });
     const temporary = `${file}.${process.pid}.tmp`;
-    writeFileSync(temporary, prettyCanonicalJson({ ...before, ...changed }));
-    renameSync(temporary, file);
+    try {
+      writeFileSync(temporary, prettyCanonicalJson({ ...before, ...changed }));
+      renameSync(temporary, file);
+    } finally {
+      rmSync(temporary, { force: true });
+    }
   });
 }

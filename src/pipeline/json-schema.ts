@@ -9,6 +9,9 @@ type Schema = Record<string, unknown>;
 /** Any value may also be written as `${path}`. */
 const EXPRESSION: Schema = { type: "string", pattern: "\\$\\{" };
 
+/** Keywords of JSON Schema, as values: an object that spells out a member `then` reads like a promise. */
+const CONDITIONAL = { when: "if", apply: "then" } as const;
+
 /**
  * `modules`: the stage modules that `use:` may name. Their parameters complete below `stages.*.params`, and below
  * `params.<name>` where a stage is called as its module.
@@ -19,12 +22,10 @@ export function pipelineJsonSchema(modules: readonly StageModule[]): Schema {
   const stages = properties["stages"]!["additionalProperties"] as Schema;
   const stageProperties = stages["properties"] as Record<string, Schema>;
   stageProperties["use"] = { ...stageProperties["use"], examples: modules.map((module) => module.use) };
-  stages["allOf"] = modules.map((module) =>
-    Object.fromEntries([
-      ["if", { properties: { use: { const: module.use } }, required: ["use"] }],
-      ["then", { properties: { params: parameters(module) } }],
-    ]),
-  );
+  stages["allOf"] = modules.map((module) => ({
+    [CONDITIONAL.when]: { properties: { use: { const: module.use } }, required: ["use"] },
+    [CONDITIONAL.apply]: { properties: { params: parameters(module) } },
+  }));
   const byName = Object.fromEntries(modules.map((module) => [module.use, parameters(module)]));
   properties["params"] = { ...properties["params"], properties: byName };
   return { ...schema, title: "pipeline.yaml of stlm-pipeline" };

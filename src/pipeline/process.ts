@@ -1,12 +1,12 @@
 // One stage's process: how it is started, heard and stopped.
 
-import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { packageRoot } from "../util/package-root.ts";
-import type { ChildAnswer, ChildMessage, ChildRequest } from "./child-request.ts";
+import type { ChildAnswer, ChildLine, ChildMessage, ChildRequest } from "./child-request.ts";
 import { MESSAGE_DESCRIPTOR } from "./child-request.ts";
 import { buildCode } from "./fingerprint.ts";
 
@@ -66,30 +66,33 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessEnd> {
     const result = await child;
     options.signal.removeEventListener("abort", stop.ask);
     stop.done();
-    await heard;
+    const answer = await heard;
     if (child.pid === undefined) throw result;
     const how = result.signal ? `signal ${result.signal}` : `exit code ${result.exitCode}`;
-    return { answer: readAnswer(options.request.answerFile), how };
+    return { answer, how };
   } finally {
     closeSync(log);
   }
 }
 
-function listen(messages: Readable, onMessage: (message: ChildMessage) => void): Promise<void> {
+/** Passes messages on until the process closes the pipe, and resolves with its answer. */
+function listen(lines: Readable, onMessage: (message: ChildMessage) => void): Promise<ChildAnswer | undefined> {
   return new Promise((resolve) => {
-    const lines = createInterface({ input: messages });
-    lines.on("line", (line) => {
-      const message = parseMessage(line);
-      if (message) onMessage(message);
+    let answer: ChildAnswer | undefined;
+    const reader = createInterface({ input: lines });
+    reader.on("line", (text) => {
+      const line = parseLine(text);
+      if (line?.type === "answer") answer = line.answer;
+      else if (line) onMessage(line);
     });
-    lines.on("close", resolve);
-    messages.on("error", () => lines.close());
+    reader.on("close", () => resolve(answer));
+    lines.on("error", () => reader.close());
   });
 }
 
-function parseMessage(line: string): ChildMessage | undefined {
+function parseLine(text: string): ChildLine | undefined {
   try {
-    return JSON.parse(line) as ChildMessage;
+    return JSON.parse(text) as ChildLine;
   } catch {
     return undefined; // the last line of a process killed while it wrote
   }
@@ -115,12 +118,4 @@ function stopper(pid: number | undefined, graceMs: number) {
       signal("SIGKILL");
     },
   };
-}
-
-function readAnswer(file: string): ChildAnswer | undefined {
-  try {
-    return JSON.parse(readFileSync(file, "utf8")) as ChildAnswer;
-  } catch {
-    return undefined;
-  }
 }

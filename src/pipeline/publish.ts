@@ -54,9 +54,13 @@ function publishTree(digest: Digest, folder: string, store: Store): boolean {
     const place = path.join(folder, file.path);
     mkdirSync(path.dirname(place), { recursive: true });
     const temporary = `${place}.${process.pid}.tmp`;
-    copyFileSync(store.objectPath(file.digest), temporary);
-    chmodSync(temporary, 0o644);
-    renameSync(temporary, place);
+    try {
+      copyFileSync(store.objectPath(file.digest), temporary);
+      chmodSync(temporary, 0o644);
+      renameSync(temporary, place);
+    } finally {
+      rmSync(temporary, { force: true });
+    }
   }
   for (const name of gone) rmSync(path.join(folder, name));
   mkdirSync(path.dirname(list), { recursive: true });

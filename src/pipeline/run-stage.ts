@@ -7,7 +7,6 @@ import { latestName } from "../store/latest.ts";
 import { acquireLease, type Lease } from "../store/lease.ts";
 import type { ActionRecord, Store } from "../store/store.ts";
 import { shortDigest } from "../util/digest.ts";
-import { messageOf, UserError } from "../util/errors.ts";
 import { packageVersion } from "../util/package-root.ts";
 import type { ChildInput, ChildRequest } from "./child-request.ts";
 import { COMMAND_OUTPUT } from "./command.ts";
@@ -18,6 +17,7 @@ import type { Pipeline, StageNode } from "./node.ts";
 import { findResult, type Stale } from "./planner.ts";
 import { childEntry, type ProcessEnd, runProcess } from "./process.ts";
 import type { DeterminismClass, DeviceName } from "./stage.ts";
+import { diskFullError, stageErrorOf } from "./system-error.ts";
 
 export interface StagePlace {
   readonly store: Store;
@@ -35,6 +35,8 @@ const LAST_LINES = 20;
 /** A chatty stage's log is kept from its end. */
 const MAX_LOG_BYTES = 4 << 20;
 
+const UNEXPLAINED: ReadonlySet<string> = new Set(["COMMAND_FAILED", "STAGE_CRASHED"]);
+
 /** Never throws for what a stage does: the outcome says it. */
 export async function runStage(planned: Stale, place: StagePlace): Promise<Outcome> {
   const { node, key } = planned;
@@ -51,7 +53,7 @@ export async function runStage(planned: Stale, place: StagePlace): Promise<Outco
     return await execute(planned, lease, place);
   } catch (error) {
     if (place.signal.aborted) return interrupted(node);
-    return failure(planned, { error: describe(error) });
+    return failure(planned, { error: describe(error, place.store.root) });
   } finally {
     lease?.release();
   }
@@ -143,7 +145,7 @@ function prepare(planned: Stale, staging: string, work: string, place: StagePlac
     workFolder: path.join(work, "state"),
     dataDir: place.dataDir,
     root: place.pipeline.root,
-    answerFile: path.join(staging, "answer.json"),
+    artifacts: place.store.root,
   };
   mkdirSync(common.workFolder, { recursive: true });
   if (node.work.kind === "module") {
@@ -183,6 +185,11 @@ function placeInputs(inputs: Stale["preimage"]["inputs"], folder: string, place:
 
 /** Why the run does not count, or undefined. */
 function errorOf(end: ProcessEnd, request: ChildRequest, lease: Lease): StageError | undefined {
+  // Neither a killed process nor a command can say that the disk was full.
+  if (!end.answer || UNEXPLAINED.has(end.answer.error?.code ?? "")) {
+    const full = diskFullError(request.artifacts);
+    if (full) return full;
+  }
   if (!end.answer) {
     const hint =
       "A process that vanishes is most often out of memory. What it finished is kept: run the same command again.";
@@ -242,16 +249,12 @@ function interrupted(node: StageNode): Skipped {
   return { type: "skipped", id: node.id, reason: { kind: "interrupted" } };
 }
 
-function describe(error: unknown): StageError {
-  if (error instanceof UserError) {
-    const { message, code, where, hint } = error;
-    return { message, code, where, hint, expected: true };
-  }
-  return {
-    message: error instanceof Error ? (error.stack ?? error.message) : messageOf(error),
-    code: "BUG",
-    expected: false,
-  };
+/** Of what the executor itself met; a bug carries its stack, for it has no log. */
+function describe(error: unknown, artifacts: string): StageError {
+  const described = stageErrorOf(error, artifacts, "BUG");
+  return described.expected || !(error instanceof Error)
+    ? described
+    : { ...described, message: error.stack ?? error.message };
 }
 
 function lastLines(file: string, from: number): string[] {
