@@ -1,7 +1,7 @@
 // Fetches a data set: out of the package, from a local folder, or over HTTP, verified by SHA-256.
 
 import { z } from "zod";
-import { datasetChoiceSchema, expandChoice } from "../src/data/datasets/choice.ts";
+import { datasetChoiceSchema, expandChoice, ownPaths } from "../src/data/datasets/choice.ts";
 import { acquireDataset } from "../src/data/download/acquire.ts";
 import { defineStage } from "../src/pipeline/stage.ts";
 
@@ -15,6 +15,7 @@ export default defineStage({
   }),
   outputs: { dataset: "dataset" },
   determinism: "external",
+  reads: ({ dataset }, root) => ownPaths(dataset, root),
 
   async run({ params, outputs, work, dataDir, root, signal, log }) {
     const dataset = expandChoice(params.dataset, root ?? process.cwd());

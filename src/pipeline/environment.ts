@@ -13,8 +13,11 @@ const PASSED_EXTERNAL = [
   ...["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "GITHUB_TOKEN"],
 ];
 
-/** Where the driver's libraries are: only for stages that compute on a device. */
-const PASSED_DEVICE = ["LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH"];
+/**
+ * Where the driver's libraries and compiled kernels are, and which instruction set to use (all give the same bits):
+ * only for stages that compute on a device.
+ */
+const PASSED_DEVICE = ["LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH", "XDG_CACHE_HOME", "STLM_CPU_ISA"];
 
 export interface EnvironmentOptions {
   readonly determinism: DeterminismClass;

@@ -8,6 +8,7 @@ import { UserError } from "../util/errors.ts";
 import type { Outcome, RunEvent } from "./events.ts";
 import { noteInstances } from "./instances.ts";
 import { Journal } from "./journal.ts";
+import { actionPreimage, stageKey } from "./key.ts";
 import type { StageNode } from "./node.ts";
 import { type PlanContext, type PlanOptions, planContext, planNode, type Settled, type Stale } from "./planner.ts";
 import { publishReports } from "./publish.ts";
@@ -105,6 +106,7 @@ class Run {
     });
     this.book(() => this.journal?.end(ordered));
     store.flush();
+    this.context.files.flush();
     return {
       outcomes,
       failed: ordered.some((outcome) => outcome.type === "failed"),
@@ -187,6 +189,7 @@ class Run {
       gpus: gpus.length > 0 ? gpus : undefined,
       signal: this.signal,
       graceMs,
+      isUnchanged: () => stageKey(actionPreimage(node, planned.preimage.inputs, this.context)) === planned.key,
       emit: (event) => this.emit(event),
     };
     const ended = runStage(planned, place).then((outcome) => {

@@ -5,10 +5,10 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { compareUtf8 } from "../util/canonical-json.ts";
 import { type Digest, digestFile, digestOf } from "../util/digest.ts";
-import { UserError } from "../util/errors.ts";
+import { messageOf, UserError } from "../util/errors.ts";
 import type { CodeFingerprint } from "./modules.ts";
 import type { CommandSpec, StageNode } from "./node.ts";
-import type { DeterminismClass, DeviceName } from "./stage.ts";
+import type { DeterminismClass, DeviceName, StageDefinition } from "./stage.ts";
 
 /** A command's code: its text and the bytes of the files that it says it reads. */
 export interface CommandCode {
@@ -37,6 +37,11 @@ export interface ActionPreimage {
   readonly params: Readonly<Record<string, unknown>>;
   /** Bytes read. By digest, so that an upstream rerun with equal outputs changes nothing (early cut-off). */
   readonly inputs: Readonly<Record<string, NamedInput | readonly NamedInput[]>>;
+  /**
+   * Files beside the inputs that the stage says it reads (`reads`), digest by label: relative to the lab; elsewhere the
+   * place in the list and the base name, for a machine's folders decide nothing. Left out where it reads none.
+   */
+  readonly files?: Readonly<Record<string, Digest>>;
   /** Where randomness starts. Left out for stages that draw nothing, so that a seed axis does not split their results. */
   readonly seed?: number;
   /** What equality means for this stage; a stage that becomes `bitwise` must be run under that promise. */
@@ -51,27 +56,34 @@ export interface KeyContext {
   readonly device: DeviceName;
   /** The class of machines on which `device` gives equal bytes, `cpu-x64`. */
   readonly deviceClass: (device: DeviceName) => string;
+  /** Digest of a file by its absolute path, from a memory perhaps. Default: the file is read. */
+  readonly fileDigest?: ((file: string) => Digest) | undefined;
 }
 
-/** The preimage, once the digest of every input is known. Throws UserError MISSING_DEP where a command's file is absent. */
+/**
+ * The preimage, once the digest of every input is known. Throws UserError MISSING_DEP where a command's file is absent,
+ * MISSING_FILE where a stage's is, and what the stage's own `reads` throws.
+ */
 export function actionPreimage(node: StageNode, inputs: ActionPreimage["inputs"], context: KeyContext): ActionPreimage {
   if (node.work.kind === "command") {
     return {
       version: 1,
       stage: "cmd",
-      code: commandCode(node.work.command, context.root, node),
+      code: commandCode(node.work.command, node, context),
       params: {},
       inputs,
       determinism: "bitwise",
     };
   }
   const { use, code, definition } = node.work.module;
+  const files = filesRead(node, context);
   return {
     version: 1,
     stage: use,
     code,
     params: node.params,
     inputs,
+    ...(files.length > 0 ? { files: Object.fromEntries(files) } : {}),
     ...(definition.seeded ? { seed: node.seed } : {}),
     determinism: definition.determinism,
     ...(definition.device ? { device: { class: context.deviceClass(context.device) } } : {}),
@@ -82,12 +94,70 @@ export function stageKey(preimage: ActionPreimage): Digest {
   return digestOf("stlm.action.v1", preimage);
 }
 
-function commandCode(command: CommandSpec, root: string, node: StageNode): CommandCode {
+function commandCode(command: CommandSpec, node: StageNode, context: KeyContext): CommandCode {
   const deps: Record<string, Digest> = {};
   for (const dep of command.deps) {
-    for (const file of filesBelow(root, dep, node)) deps[file] = digestFile(path.join(root, file)).digest;
+    for (const file of filesBelow(context.root, dep, node)) {
+      deps[file] = digestOfFile(path.join(context.root, file), node, context);
+    }
   }
   return { command: command.command, deps, env: command.env, outs: command.outs };
+}
+
+/** Label and digest of each file that a module's `reads` names, sorted; of a folder, of each file that is not hidden. */
+function filesRead(node: StageNode, context: KeyContext): [string, Digest][] {
+  if (node.work.kind !== "module") return [];
+  const roots = askReads(node, node.work.module.definition, context.root);
+  const files = roots.flatMap((root, index) => {
+    const full = path.resolve(context.root, root);
+    const inLab = path.relative(context.root, full);
+    const isOutside = inLab === ".." || inLab.startsWith(`..${path.sep}`) || path.isAbsolute(inLab);
+    const label = isOutside ? `${index}:${path.basename(full)}` : inLab;
+    if (!existsSync(full)) throw missingFile(node, full);
+    const below = statSync(full).isDirectory() ? listFolder(full).filter((name) => !isHidden(name)) : [""];
+    return below.map((name) => ({ label: slashes(path.join(label, name)), file: path.join(full, name) }));
+  });
+  return files
+    .sort((a, b) => compareUtf8(a.label, b.label))
+    .map(({ label, file }) => [label, digestOfFile(file, node, context)]);
+}
+
+/** The stage's own message, with the stage's place where it has none in a file. */
+function askReads(node: StageNode, definition: StageDefinition, root: string): readonly string[] {
+  try {
+    return definition.reads?.(node.params, root) ?? [];
+  } catch (error) {
+    if (!(error instanceof UserError) || error.where?.file) throw error;
+    const { code, hint, exitCode } = error;
+    throw new UserError(`Stage "${node.id}": ${error.message}`, {
+      code,
+      where: node.where,
+      hint,
+      exitCode,
+      cause: error,
+    });
+  }
+}
+
+function digestOfFile(file: string, node: StageNode, { fileDigest }: KeyContext): Digest {
+  try {
+    return fileDigest ? fileDigest(file) : digestFile(file).digest;
+  } catch (error) {
+    throw new UserError(`Stage "${node.id}" reads ${file}, which cannot be read: ${messageOf(error)}.`, {
+      code: "UNREADABLE_FILE",
+      where: node.where,
+      hint: "Give this user the permission to read it, or take it out of what the stage reads.",
+      cause: error,
+    });
+  }
+}
+
+function missingFile(node: StageNode, file: string): UserError {
+  return new UserError(`Stage "${node.id}" reads ${file}, which does not exist.`, {
+    code: "MISSING_FILE",
+    where: node.where,
+    hint: "Paths are relative to the folder of pipeline.yaml. Correct the path, or make the file.",
+  });
 }
 
 /** A dep's files relative to the lab, in order of their names. Links are followed to files, never to folders. */
@@ -108,11 +178,25 @@ export function filesBelow(root: string, dep: string, node: StageNode): string[]
       hint: `Make ${full}, or take it out of the stage's deps.`,
     });
   }
-  const name = relative.split(path.sep).join("/").replace(/\/$/, "");
+  const name = slashes(relative).replace(/\/$/, "");
   if (!statSync(full).isDirectory()) return [name];
-  const found = readdirSync(full, { withFileTypes: true, recursive: true })
+  return listFolder(full)
+    .map((file) => slashes(path.join(relative, file)))
+    .sort(compareUtf8);
+}
+
+/** Files below a folder, relative to it. */
+function listFolder(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
     .map((entry) => path.join(entry.parentPath, entry.name))
     .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile())
-    .map((file) => path.relative(root, file).split(path.sep).join("/"));
-  return found.sort(compareUtf8);
+    .map((file) => path.relative(folder, file));
+}
+
+function isHidden(file: string): boolean {
+  return file.split(path.sep).some((part) => part.startsWith("."));
+}
+
+function slashes(file: string): string {
+  return file.split(path.sep).join("/");
 }

@@ -3,6 +3,7 @@
 
 import type { ActionRecord, Store } from "../store/store.ts";
 import { type Digest, shortDigest } from "../util/digest.ts";
+import { FileDigests } from "./file-digests.ts";
 import { readInstances } from "./instances.ts";
 import { type ActionPreimage, actionPreimage, type KeyContext, type NamedInput, stageKey } from "./key.ts";
 import type { ArtifactRef, Pipeline, StageNode } from "./node.ts";
@@ -76,15 +77,17 @@ export interface PlanContext extends KeyContext {
   /** Key of each instance's last result; a hint that only tells fresh from cached. */
   readonly instances: Readonly<Record<string, Digest>>;
   readonly forced: (node: StageNode) => boolean;
+  readonly files: FileDigests;
 }
 
-/** Throws a UserError for an unknown target or a command's missing dep. */
+/** Throws a UserError for an unknown target, a command's missing dep or a stage's missing file. */
 export async function planPipeline(options: PlanOptions): Promise<Plan> {
   const context = planContext(options);
   const byId = new Map<string, PlannedNode>();
   for (const node of neededFor(options.pipeline, options.targets ?? [])) {
     byId.set(node.id, await planNode(node, (id) => settledOutputs(byId.get(id)), context));
   }
+  context.files.flush();
   return { nodes: [...byId.values()], byId, context };
 }
 
@@ -94,6 +97,7 @@ export function planContext(options: PlanOptions): PlanContext {
     ? options.targets.flatMap((text) => selectNodes(pipeline, text))
     : pipeline.nodes;
   const forced = new Set(options.force ? targets : []);
+  const files = new FileDigests(store.root);
   return {
     store,
     root: pipeline.root,
@@ -101,6 +105,8 @@ export function planContext(options: PlanOptions): PlanContext {
     deviceClass,
     instances: readInstances(store.root),
     forced: (node) => forced.has(node),
+    files,
+    fileDigest: files.digest,
   };
 }
 

@@ -28,6 +28,8 @@ export interface StagePlace {
   readonly gpus?: readonly string[] | undefined;
   readonly signal: AbortSignal;
   readonly graceMs?: number | undefined;
+  /** Whether the files that decide the key still have the bytes that it was made of. */
+  readonly isUnchanged: () => boolean;
   readonly emit: (event: RunEvent) => void;
 }
 
@@ -35,6 +37,12 @@ const LAST_LINES = 20;
 /** A chatty stage's log is kept from its end. */
 const MAX_LOG_BYTES = 4 << 20;
 
+const FILES_CHANGED: StageError = {
+  message: "A file that the stage reads was changed while it ran.",
+  code: "FILES_CHANGED",
+  hint: "Nothing was kept of this run. Run the same command again once the files stay as they are.",
+  expected: true,
+};
 const UNEXPLAINED: ReadonlySet<string> = new Set(["COMMAND_FAILED", "STAGE_CRASHED"]);
 
 /** Never throws for what a stage does: the outcome says it. */
@@ -90,7 +98,7 @@ async function execute(planned: Stale, lease: Lease, place: StagePlace): Promise
       ...(place.graceMs === undefined ? {} : { graceMs: place.graceMs }),
     });
     const durationMs = Math.round(performance.now() - startedMs);
-    const error = errorOf(end, request, lease);
+    const error = errorOf(end, request, lease) ?? (place.isUnchanged() ? undefined : FILES_CHANGED);
     if (error && place.signal.aborted) return interrupted(node);
     if (error) return failure(planned, { error, log: logFile, from: logStart });
     const outputs = Object.fromEntries(

@@ -85,6 +85,12 @@ export interface StageDefinition<
   readonly params: Schema;
   readonly outputs: Outputs;
   readonly determinism: DeterminismClass;
+  /**
+   * Files and folders beside the inputs whose bytes decide the result: absolute, or relative to `root`, the lab. Their
+   * digests enter the key; of a folder, those of all files that are not hidden. Default: none. A thrown UserError is a
+   * mistake in the parameters, told before anything runs.
+   */
+  reads?(params: z.output<Schema>, root: string): readonly string[];
   /** The run uses `seed`, so it enters the key. Default false. */
   readonly seeded?: boolean;
   /** The run computes on a device, so device class and engine version enter the key. Default false. */

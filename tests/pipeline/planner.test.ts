@@ -106,6 +106,7 @@ test("every field of the preimage moves the key, and the order of members does n
     { params: { a: 1 } },
     { inputs: { one: input } },
     { inputs: { one: { ...input, digest: digestBytes("b") }, many: [input] } },
+    { files: { "a.txt": digestBytes("a") } },
     { seed: 2 },
     { determinism: "external" },
     { device: { class: "cuda-sm90" } },
@@ -128,13 +129,20 @@ test("an unknown stage is answered with the names there are, an unknown instance
 });
 
 test("tokens and proxies reach only stages whose result comes from outside", () => {
-  const from = { PATH: "/bin", HF_TOKEN: "t", https_proxy: "p", LD_LIBRARY_PATH: "l", EDITOR: "e" };
+  const from = {
+    PATH: "/bin",
+    HF_TOKEN: "t",
+    https_proxy: "p",
+    LD_LIBRARY_PATH: "l",
+    STLM_CPU_ISA: "avx2",
+    EDITOR: "e",
+  };
   const environment = (determinism: "bitwise" | "external", usesDevice: boolean) => {
     const { STLM_PACKAGE_ROOT: _, ...rest } = childEnvironment({ determinism, usesDevice, from, dataDir: "/data" });
     return rest;
   };
   const always = { PATH: "/bin", TZ: "UTC", LC_ALL: "C", STLM_DATA_DIR: "/data" };
   assert.deepEqual(environment("bitwise", false), always);
-  assert.deepEqual(environment("bitwise", true), { ...always, LD_LIBRARY_PATH: "l" });
+  assert.deepEqual(environment("bitwise", true), { ...always, LD_LIBRARY_PATH: "l", STLM_CPU_ISA: "avx2" });
   assert.deepEqual(environment("external", false), { ...always, HF_TOKEN: "t", https_proxy: "p" });
 });

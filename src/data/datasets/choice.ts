@@ -85,6 +85,13 @@ export function expandChoice(choice: DatasetChoice, root: string): Dataset {
   return parts.length === 1 ? parts[0]! : mix(parts);
 }
 
+/** The user's own files and folders that a choice reads, absolute. Throws as expandChoice() does. */
+export function ownPaths(choice: DatasetChoice, root: string): string[] {
+  expandChoice(choice, root);
+  const parts = Array.isArray(choice) ? choice : [choice];
+  return parts.flatMap((part) => (typeof part === "object" && "path" in part ? [path.resolve(root, part.path)] : []));
+}
+
 function expandOne(choice: OneChoice, root: string): Dataset {
   if (typeof choice === "string") return datasets[choice as DatasetName];
   if ("url" in choice) return fromUrl(choice);
