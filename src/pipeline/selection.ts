@@ -1,21 +1,27 @@
 // Which stage instances a request is about: names and ids as users type them.
 
 import { didYouMean, UserError } from "../util/errors.ts";
+import { agrees } from "./matrix.ts";
 import type { ArtifactRef, Pipeline, StageNode } from "./node.ts";
+import { parseReference } from "./reference.ts";
 
-/** The instances that `text` names: one id, or every instance of a stage. Throws UserError UNKNOWN_TARGET. */
+/**
+ * The instances that `text` names: one id, every instance of a stage, or those that agree with some of its axes
+ * (`train[model=baseline]`). Throws UserError UNKNOWN_TARGET.
+ */
 export function selectNodes(pipeline: Pipeline, text: string): readonly StageNode[] {
-  const asked = text.replace(/\[\*\]$/, "");
-  const found = pipeline.nodes.filter((node) => node.id === asked || node.name === asked);
+  const exact = pipeline.byId.get(text);
+  if (exact) return [exact];
+  const { stage, select = {} } = parseReference(text, { path: text });
+  const instances = pipeline.nodes.filter((node) => node.name === stage);
+  const found = instances.filter((node) => agrees(node.matrix, select));
   if (found.length > 0) return found;
   const names = [...new Set(pipeline.nodes.map((node) => node.name))];
-  const stage = asked.replace(/\[.*$/, "");
-  const instances = pipeline.nodes.filter((node) => node.name === stage).map((node) => node.id);
   throw new UserError(`There is no stage "${text}".`, {
     code: "UNKNOWN_TARGET",
     hint:
       instances.length > 0
-        ? `Instances of ${stage} are: ${instances.join(", ")}`
+        ? `Instances of ${stage} are: ${instances.map((node) => node.id).join(", ")}`
         : `Stages are: ${names.join(", ")}.${didYouMean(stage, names)}`,
   });
 }
