@@ -9,6 +9,7 @@ import { formatCount, formatDuration } from "../util/format.ts";
 const PROGRESS_LINE_MS = 15_000;
 const REDRAW_MS = 100;
 const BAR_WIDTH = 20;
+const NAMES_SHOWN = 3;
 
 export interface RendererOptions {
   /** Where lines go: standard error, so that --json on standard output stays clean. */
@@ -149,9 +150,15 @@ function outcomeLine(event: Outcome): string {
 }
 
 function skipReason({ reason }: Skipped): string {
-  if (reason.kind === "upstream-failed") return `needs ${reason.stages.join(", ")}, which failed`;
+  if (reason.kind === "upstream-failed") return `needs ${someOf(reason.stages)}, which failed`;
   if (reason.kind === "stopped-after-failure") return `not started after ${reason.stage} failed (--keep-going goes on)`;
-  return "not started before the interruption";
+  return reason.wasRunning ? "interrupted, continues from its work folder" : "not started before the interruption";
+}
+
+/** `a, b, c and 17 more` */
+function someOf(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN).join(", ");
+  return names.length > NAMES_SHOWN ? `${shown} and ${names.length - NAMES_SHOWN} more` : shown;
 }
 
 /** `2 ran, 8 fresh` in the order of the outcomes. */

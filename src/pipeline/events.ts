@@ -59,10 +59,11 @@ export interface Failed {
 export interface Skipped {
   readonly type: "skipped";
   readonly id: string;
-  readonly reason:
+  readonly reason: /** `stages`: those that failed, however many stages lie in between. */
     | { readonly kind: "upstream-failed"; readonly stages: readonly string[] }
     | { readonly kind: "stopped-after-failure"; readonly stage: string }
-    | { readonly kind: "interrupted" };
+    /** `wasRunning`: it was stopped and goes on from its work folder; else it had not begun. */
+    | { readonly kind: "interrupted"; readonly wasRunning: boolean };
 }
 
 /** How asking for a stage ended. */

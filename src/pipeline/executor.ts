@@ -5,7 +5,7 @@ import os from "node:os";
 import type { Store } from "../store/store.ts";
 import type { Digest } from "../util/digest.ts";
 import { UserError } from "../util/errors.ts";
-import type { Outcome, RunEvent } from "./events.ts";
+import type { Failed, Outcome, RunEvent, Skipped } from "./events.ts";
 import { noteInstances } from "./instances.ts";
 import { Journal } from "./journal.ts";
 import { actionPreimage, stageKey } from "./key.ts";
@@ -80,6 +80,7 @@ class Run {
   }
 
   async toEnd(): Promise<void> {
+    this.tidy(() => this.options.store.sweepStaging()); // what killed runs left half-written
     for (;;) {
       await this.advance();
       this.start();
@@ -132,12 +133,21 @@ class Run {
     for (const node of this.nodes) {
       if (this.outcomes.has(node.id) || this.queued.has(node.id)) continue;
       const upstream = upstreamOf(node).map((id) => this.outcomes.get(id));
-      const lost = upstream.filter((outcome) => outcome && !("outputs" in outcome)).map((outcome) => outcome!.id);
+      const lost = upstream.filter((outcome) => outcome?.type === "failed" || outcome?.type === "skipped");
       if (lost.length > 0) {
         this.settle({ type: "skipped", id: node.id, reason: this.skipReason(lost) });
       } else if (!upstream.includes(undefined)) {
         await this.decide(node);
       }
+    }
+  }
+
+  /** Mends what need not be mended: a lab that cannot be written to may still be fresh. */
+  private tidy(mend: () => void): void {
+    try {
+      mend();
+    } catch (error) {
+      if (!(error instanceof UserError && error.code === "STORE_NOT_WRITABLE")) throw error;
     }
   }
 
@@ -147,6 +157,7 @@ class Run {
       this.queued.add(node.id);
       this.ready.push(planned);
     } else if (planned.state !== "blocked") {
+      this.tidy(() => this.options.store.noteLostLog(planned.record));
       this.settle(settledOutcome(planned));
     }
   }
@@ -212,13 +223,15 @@ class Run {
   }
 
   private stopReason() {
-    if (this.signal.aborted) return { kind: "interrupted" } as const;
+    if (this.signal.aborted) return { kind: "interrupted", wasRunning: false } as const;
     if (this.firstFailure === undefined || this.options.keepGoing) return undefined;
     return { kind: "stopped-after-failure", stage: this.firstFailure } as const;
   }
 
-  private skipReason(stages: readonly string[]) {
-    return this.signal.aborted ? ({ kind: "interrupted" } as const) : ({ kind: "upstream-failed", stages } as const);
+  private skipReason(lost: readonly (Failed | Skipped)[]): Skipped["reason"] {
+    const stages = [...new Set(lost.flatMap(failedBehind))];
+    // Whatever else is lost, nobody mends an interruption by looking at a stage.
+    return stages.length > 0 ? { kind: "upstream-failed", stages } : { kind: "interrupted", wasRunning: false };
   }
 
   private lastDurationMs(node: StageNode): number {
@@ -229,6 +242,13 @@ class Run {
 
 function outputsOf(outcome: Outcome | undefined): Readonly<Record<string, Digest>> | undefined {
   return outcome && "outputs" in outcome ? outcome.outputs : undefined;
+}
+
+/** The failures that an outcome goes back to. */
+function failedBehind(outcome: Failed | Skipped): readonly string[] {
+  if (outcome.type === "failed") return [outcome.id];
+  if (outcome.reason.kind === "upstream-failed") return outcome.reason.stages;
+  return outcome.reason.kind === "stopped-after-failure" ? [outcome.reason.stage] : [];
 }
 
 function settledOutcome({ node, state, key, outputs }: Settled): Outcome {

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { compareUtf8 } from "../util/canonical-json.ts";
 import { type Digest, digestFile, digestOf } from "../util/digest.ts";
-import { messageOf, UserError } from "../util/errors.ts";
+import { isUserError, messageOf, UserError } from "../util/errors.ts";
 import type { CodeFingerprint } from "./modules.ts";
 import type { CommandSpec, StageNode } from "./node.ts";
 import type { DeterminismClass, DeviceName, StageDefinition } from "./stage.ts";
@@ -122,12 +122,12 @@ function filesRead(node: StageNode, context: KeyContext): [string, Digest][] {
     .map(({ label, file }) => [label, digestOfFile(file, node, context)]);
 }
 
-/** The stage's own message, with the stage's place where it has none in a file. */
+/** What it throws gets the stage's name and place. */
 function askReads(node: StageNode, definition: StageDefinition, root: string): readonly string[] {
   try {
     return definition.reads?.(node.params, root) ?? [];
   } catch (error) {
-    if (!(error instanceof UserError) || error.where?.file) throw error;
+    if (!isUserError(error)) throw error;
     const { code, hint, exitCode } = error;
     throw new UserError(`Stage "${node.id}": ${error.message}`, {
       code,

@@ -60,7 +60,7 @@ export async function runStage(planned: Stale, place: StagePlace): Promise<Outco
     }
     return await execute(planned, lease, place);
   } catch (error) {
-    if (place.signal.aborted) return interrupted(node);
+    if (place.signal.aborted) return interrupted(node, lease !== undefined);
     return failure(planned, { error: describe(error, place.store.root) });
   } finally {
     lease?.release();
@@ -99,7 +99,7 @@ async function execute(planned: Stale, lease: Lease, place: StagePlace): Promise
     });
     const durationMs = Math.round(performance.now() - startedMs);
     const error = errorOf(end, request, lease) ?? (place.isUnchanged() ? undefined : FILES_CHANGED);
-    if (error && place.signal.aborted) return interrupted(node);
+    if (error && place.signal.aborted) return interrupted(node, true);
     if (error) return failure(planned, { error, log: logFile, from: logStart });
     const outputs = Object.fromEntries(
       Object.entries(request.outputs).map(([name, folder]) => [name, store.putTree(folder).digest]),
@@ -253,8 +253,8 @@ function failure(planned: Stale, about: { error: StageError; log?: string; from?
   };
 }
 
-function interrupted(node: StageNode): Skipped {
-  return { type: "skipped", id: node.id, reason: { kind: "interrupted" } };
+function interrupted(node: StageNode, wasRunning: boolean): Skipped {
+  return { type: "skipped", id: node.id, reason: { kind: "interrupted", wasRunning } };
 }
 
 /** Of what the executor itself met; a bug carries its stack, for it has no log. */

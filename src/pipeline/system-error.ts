@@ -4,7 +4,7 @@
 import { statfsSync } from "node:fs";
 import path from "node:path";
 import { asStoreError } from "../store/store-errors.ts";
-import { messageOf, systemErrorCode, UserError } from "../util/errors.ts";
+import { isUserError, messageOf, systemErrorCode, UserError } from "../util/errors.ts";
 import type { StageError } from "./events.ts";
 
 /** A library may wrap the system's error, and another wrap that. */
@@ -47,9 +47,8 @@ export function asSystemError(thrown: unknown, artifacts: string): unknown {
 /** What a failure says to the executor; `bug` is the code of what is no mistake of the user. */
 export function stageErrorOf(thrown: unknown, artifacts: string, bug: "BUG" | "STAGE_CRASHED"): StageError {
   const error = asSystemError(thrown, artifacts);
-  // Our class may be another copy of itself in the stage's bundle, so a UserError is known by its fields.
-  if (error instanceof Error && "hint" in error && "where" in error && "code" in error) {
-    const { message, code, where, hint } = error as UserError;
+  if (isUserError(error)) {
+    const { message, code, where, hint } = error;
     return { message, code, where, hint, expected: true };
   }
   return { message: messageOf(error), code: bug, expected: false };

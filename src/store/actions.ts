@@ -23,6 +23,8 @@ export interface Provenance {
   readonly device?: string;
   /** The captured output of the run, a blob. */
   readonly log?: Digest;
+  /** Stands for `log` once the blob is damaged or gone: what was captured cannot be captured again. */
+  readonly lostLog?: Digest;
   /** 1-based. */
   readonly attempt: number;
   /** Of this package. */

@@ -131,7 +131,7 @@ function objectFinding(
 function consequence(origins: readonly Origin[]): string {
   if (origins.length === 0) return "No record needs it.";
   if (origins.every(({ output }) => output === LOG_OUTPUT))
-    return "It is the captured log of a run: no result rests on it, and only `repro --force` of that stage makes it again.";
+    return "It is the captured log of a run, and no result rests on it: the next `repro` notes in the record that it is lost.";
   return "The next `repro` makes it again.";
 }
 

@@ -157,6 +157,16 @@ export class Store {
     return this.actions.write(record, (existing) => !replace && this.isComplete(existing));
   }
 
+  /**
+   * Where a record's captured log is damaged or gone, writes into the record that it is lost; returns the record in
+   * force. No result rests on a log, and running the stage again would only give another one.
+   */
+  noteLostLog(record: ActionRecord): ActionRecord {
+    const { log, ...provenance } = record.provenance;
+    if (log === undefined || this.checkObject(log) === "ok") return record;
+    return this.writeAction({ ...record, provenance: { ...provenance, lostLog: log } }).inForce;
+  }
+
   /** All readable records, sorted by key. */
   listActions(): ActionRecord[] {
     return this.listActionKeys().flatMap((key) => this.readAction(key) ?? []);

@@ -38,6 +38,13 @@ export class UserError extends Error {
   }
 }
 
+/** Known by its fields: a stage's bundle has a copy of our class. */
+export function isUserError(error: unknown): error is UserError {
+  return (
+    error instanceof UserError || (error instanceof Error && "code" in error && "where" in error && "hint" in error)
+  );
+}
+
 /** `pipeline.yaml:31:12   stages.train.params.model` */
 export function formatPlace(place: ErrorPlace): string {
   const position = [place.file, place.line, place.column].filter((part) => part !== undefined).join(":");

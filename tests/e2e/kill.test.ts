@@ -76,6 +76,8 @@ test("Ctrl-C stops the children, says how to continue, and the next run continue
   const result = await ended;
   expect(result.code).toBe(1);
   expect(result.stdout).toMatch(/Run the same command again to continue/);
+  expect(result.stderr).toMatch(/skipped train\[model=\w+,seed=\d\] {2}interrupted, continues from its work folder/);
+  expect(result.stderr).toMatch(/skipped report {2}not started before the interruption/);
   expect(children.length).toBeGreaterThan(0);
   expect(children.filter(isAlive)).toEqual([]);
   const states = await lab.repro("--set", "train.steps=40");

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "vitest";
-import type { Failed } from "../../src/pipeline/events.ts";
+import type { Failed, Skipped } from "../../src/pipeline/events.ts";
+import { auditStore } from "../../src/store/audit.ts";
 import { RunLog } from "../../src/store/run-log.ts";
 import { copy, join, moduleText, PipelineRig, text } from "../rigs/pipeline-rig.ts";
 
@@ -110,6 +112,54 @@ test("--keep-going runs what does not depend on the failure", async () => {
     id: "below",
     reason: { kind: "upstream-failed", stages: ["bad"] },
   });
+});
+
+test("what is skipped names the stages that failed, not those in between", async () => {
+  await using rig = await PipelineRig.create({
+    stages: {
+      bad: { cmd: "exit 3", outs: ["x"] },
+      below: copy("bad"),
+      lower: copy("below"),
+      both: { cmd: "true", inputs: { lower: "lower", bad: "bad" }, outs: ["x"] },
+    },
+  });
+  await rig.run({ jobs: 1, keepGoing: true });
+  const skipped = ["below", "lower", "both"].map((id) => rig.outcome(id) as Skipped);
+  assert.deepEqual(
+    skipped.map(({ reason }) => reason),
+    ["below", "lower", "both"].map(() => ({ kind: "upstream-failed", stages: ["bad"] })),
+  );
+});
+
+test("what a killed run left half-written is swept away by the next run, not by a plan", async () => {
+  await using rig = await PipelineRig.create({ stages: { a: text("one") } });
+  await rig.run();
+  const gone = spawnSync(process.execPath, ["-e", ""]).pid;
+  const [mine] = [rig.store.stagingFolder("a")].map((folder) => path.basename(folder));
+  const left = rig.file("artifacts/tmp", mine!.replace(String(process.pid), String(gone)));
+  renameSync(rig.file("artifacts/tmp", mine!), left);
+  await rig.plan();
+  assert.ok(existsSync(left));
+  assert.deepEqual(await rig.run(), { a: "fresh" });
+  assert.ok(!existsSync(left));
+});
+
+test("a damaged log reruns nothing: the record says that it is lost, and the audit is clean again", async () => {
+  await using rig = await PipelineRig.create({ stages: { a: text("one") } });
+  await rig.run();
+  const [record] = rig.store.listActions();
+  const { log } = record!.provenance;
+  rig.damage(rig.store.objectPath(log!), "other");
+  assert.deepEqual(
+    (await auditStore(rig.store)).findings.map(({ kind, digest }) => [kind, digest]),
+    [["object-damaged", log]],
+  );
+  assert.deepEqual(await rig.run(), { a: "fresh" });
+  const [mended] = rig.store.listActions();
+  assert.deepEqual(mended!.outputs, record!.outputs);
+  assert.equal(mended!.provenance.lostLog, log);
+  assert.equal(mended!.provenance.log, undefined);
+  assert.deepEqual((await auditStore(rig.store)).findings, []);
 });
 
 test("what a stage throws as a UserError arrives with its code, place and hint", async () => {

@@ -125,7 +125,13 @@ test("Ctrl-C asks running stages to stop, releases their leases, and the next ru
   assert.equal(await run.ended, 1);
   assert.deepEqual(run.states(), { count: "skipped", below: "skipped" });
   const skipped = run.events.filter((event) => event.type === "skipped");
-  assert.ok(skipped.every((event) => event.reason.kind === "interrupted"));
+  assert.deepEqual(
+    skipped.map(({ id, reason }) => [id, reason]),
+    [
+      ["count", { kind: "interrupted", wasRunning: true }],
+      ["below", { kind: "interrupted", wasRunning: false }],
+    ],
+  );
   assert.deepEqual(rig.filesBelow("artifacts/tmp"), []);
   const { pid, step } = trace(rig).at(-1)!;
   assert.deepEqual(await rig.run(), { count: "ran", below: "ran" });

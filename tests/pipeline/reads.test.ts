@@ -69,6 +69,15 @@ describe("files that a stage says it reads", () => {
     assert.deepEqual(rig.events, []);
   });
 
+  test("are refused by the stage in its own words, with its place", async () => {
+    const fields = `reads() { throw Object.assign(new Error("No such town."), { code: "NO_TOWN", where: undefined, hint: "Go on." }); },`;
+    await using rig = await PipelineRig.create({
+      stages: { read: { use: "refuse" } },
+      files: { "stages/refuse.ts": moduleText("", { fields }) },
+    });
+    await assert.rejects(rig.run(), { name: "UserError", code: "NO_TOWN", message: 'Stage "read": No such town.' });
+  });
+
   test("that change while it runs make the run void", async () => {
     await using rig = await reading("texts", { touch: true });
     assert.deepEqual(await rig.run(), { read: "failed" });

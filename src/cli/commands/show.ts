@@ -12,8 +12,9 @@ export async function show(name: string, options: { directory: string; json: boo
   const store = openLabStore(options.directory);
   const record = findRecord(store, name);
   if (options.log) {
-    const { log } = record.provenance;
-    print(log ? store.readBytes(log).toString("utf8") : "No log was captured.");
+    const { log, lostLog } = record.provenance;
+    const absent = lostLog ? `The log was lost: object ${shortDigest(lostLog)} was damaged.` : "No log was captured.";
+    print(log ? store.readBytes(log).toString("utf8") : absent);
   } else if (options.json) printJson(record);
   else print(describe(record));
   return 0;
@@ -51,6 +52,7 @@ function describe({ key, stage, preimage, outputs, provenance }: ActionRecord): 
     ["attempt", String(provenance.attempt)],
     ["version", provenance.version],
     ...(provenance.log ? [["log", `${shortDigest(provenance.log)} (--log prints it)`]] : []),
+    ...(provenance.lostLog ? [["log", `${shortDigest(provenance.lostLog)} (lost)`]] : []),
   ];
   return `${columns(facts)}\n\nwhat decided the key:\n${prettyCanonicalJson(preimage)}`;
 }
