@@ -29,7 +29,8 @@ function contextFree(logProbs: Float32Array): LanguageModel {
   return {
     vocabSize: logProbs.length,
     contextWindow: CONTEXT_WINDOW,
-    logProbs: (sequences) => sequences.map((ids) => Float32Array.from(ids.subarray(1), (id) => logProbs[id]!)),
+    logProbs: (windows) =>
+      windows.map(({ ids, scored }) => Float32Array.from(ids.subarray(ids.length - scored), (id) => logProbs[id]!)),
   };
 }
 

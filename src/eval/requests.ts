@@ -1,6 +1,7 @@
 // From a choice's text to the token ids that a model scores, by the rules of lm-evaluation-harness 0.4
 // (lm_eval/api/model.py `_encode_pair`, lm_eval/models/huggingface.py `_loglikelihood_tokens`), or of the paper's code.
 
+import type { Window } from "../models/language-model.ts";
 import { UserError } from "../util/errors.ts";
 import type { Choice, Protocol } from "./item.ts";
 import { trimEnd } from "./python-text.ts";
@@ -9,12 +10,6 @@ import { trimEnd } from "./python-text.ts";
 export interface Encoder {
   readonly endOfText: number;
   encode(text: string): ArrayLike<number>;
-}
-
-/** Ids to pass through a model, 2 <= ids.length <= contextWindow + 1, of which the last `scored` count. */
-export interface Window {
-  readonly ids: Int32Array;
-  readonly scored: number;
 }
 
 /** One choice's windows: one, unless its scored tokens alone do not fit the model. */

@@ -1,13 +1,13 @@
 // Scores items: the log-probability of every choice, and what follows from it (accuracy, ties, normalised accuracies).
 
 import { setImmediate } from "node:timers/promises";
-import type { LanguageModel } from "../models/language-model.ts";
+import type { LanguageModel, Window } from "../models/language-model.ts";
 import type { Item } from "./item.ts";
 import type { ItemRow } from "./items.ts";
 import { codePoints } from "./python-text.ts";
-import { buildRequest, type ChoiceRequest, type RequestOptions, type Window } from "./requests.ts";
+import { buildRequest, type ChoiceRequest, type RequestOptions } from "./requests.ts";
 
-/** Ids handed to the model at once, padding included: enough for full batches, few enough to stop in between. */
+/** Ids handed to the model at once: enough for full batches, few enough to stop in between. */
 const IDS_AT_ONCE = 8192;
 const DELIMITER_LENGTH = 1;
 
@@ -31,52 +31,62 @@ export async function scoreItems(
   const requests = items.map(({ choices }) =>
     choices.map((choice) => buildRequest(choice, { ...request, contextWindow })),
   );
-  const scores = await scoreWindows(
+  const sums = await scoreWindows(
     model,
-    requests.flat().flatMap(({ windows }) => windows),
+    requests.map((ofItem) => ofItem.flatMap(({ windows }) => windows)),
     options,
   );
-  let next = 0;
-  const logProbOf = ({ windows }: ChoiceRequest) => windows.reduce((sum) => sum + scores[next++]!, 0);
   return items.map((item, index) => {
     const ofItem = requests[index]!;
+    let next = 0;
+    const logProbOf = ({ windows }: ChoiceRequest) => windows.reduce((sum) => sum + sums[index]![next++]!, 0);
     return judge(item, index, ofItem, ofItem.map(logProbOf));
   });
 }
 
-/** The sum of log-probabilities of each window's scored ids, nats. */
+/** For each item's windows: the sum of log-probabilities of each one's scored ids, nats. */
 async function scoreWindows(
   model: LanguageModel,
-  windows: readonly Window[],
+  items: readonly (readonly Window[])[],
   { signal, onProgress }: ScoreOptions,
-): Promise<Float64Array> {
-  const sums = new Float64Array(windows.length);
+): Promise<number[][]> {
+  const sums: number[][] = items.map(() => []);
+  const total = items.flat().length;
   let done = 0;
-  for (const batch of batchesByLength(windows)) {
+  for (const batch of batchesByLength(items)) {
     signal?.throwIfAborted();
-    const logProbs = model.logProbs(batch.map((index) => windows[index]!.ids));
-    batch.forEach((index, row) => {
-      const values = logProbs[row]!;
-      let sum = 0;
-      for (let t = values.length - windows[index]!.scored; t < values.length; t++) sum += values[t]!;
-      sums[index] = sum;
-    });
-    done += batch.length;
-    onProgress?.(done, windows.length);
+    const logProbs = model.logProbs(batch.flatMap((index) => items[index]!));
+    let next = 0;
+    for (const index of batch) {
+      for (const _ of items[index]!) sums[index]!.push(logProbs[next++]!.reduce((sum, value) => sum + value, 0));
+    }
+    done += next;
+    onProgress?.(done, total);
     await setImmediate(); // lets a signal and the progress line through
   }
   return sums;
 }
 
-/** Indices of windows, longest first so that memory peaks at once and rows of a batch need little padding. */
-function* batchesByLength(windows: readonly Window[]): Generator<number[]> {
-  const order = windows.map((_, index) => index);
-  order.sort((a, b) => windows[b]!.ids.length - windows[a]!.ids.length || a - b);
-  for (let start = 0; start < order.length; ) {
-    const size = Math.max(1, Math.floor(IDS_AT_ONCE / windows[order[start]!]!.ids.length));
-    yield order.slice(start, start + size);
-    start += size;
+/**
+ * Indices of items, the longest first so that memory peaks at once and a batch's windows are of about one length.
+ * An item's choices stay together, because what their windows have in common is computed once.
+ */
+function* batchesByLength(items: readonly (readonly Window[])[]): Generator<number[]> {
+  const longest = items.map((windows) => Math.max(...windows.map(({ ids }) => ids.length)));
+  const order = [...items.keys()].sort((a, b) => longest[b]! - longest[a]! || a - b);
+  let batch: number[] = [];
+  let ids = 0;
+  for (const index of order) {
+    const added = items[index]!.reduce((sum, window) => sum + window.ids.length, 0);
+    if (batch.length > 0 && ids + added > IDS_AT_ONCE) {
+      yield batch;
+      batch = [];
+      ids = 0;
+    }
+    batch.push(index);
+    ids += added;
   }
+  if (batch.length > 0) yield batch;
 }
 
 /** The first of the largest values, as numpy's argmax: ties favour the lower index. */

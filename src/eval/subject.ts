@@ -5,7 +5,7 @@ import path from "node:path";
 import { z } from "zod";
 import type { Backend } from "../backend/backend.ts";
 import { type LoadedModel, loadModel } from "../models/checkpoint.ts";
-import type { LanguageModel } from "../models/language-model.ts";
+import type { LanguageModel, Window } from "../models/language-model.ts";
 import { messageOf, UserError } from "../util/errors.ts";
 import { type ControlName, countIds, type TokenStream, uniform, unigram } from "./controls.ts";
 
@@ -70,7 +70,7 @@ function hasFiniteWeights({ model }: LoadedModel, backend: Backend): boolean {
 }
 
 function unknowing({ vocabSize, contextWindow }: LanguageModel): LanguageModel {
-  const logProbs = (sequences: readonly Int32Array[]) =>
-    sequences.map((ids) => new Float32Array(ids.length - 1).fill(Number.NaN));
+  const logProbs = (windows: readonly Window[]) =>
+    windows.map(({ scored }) => new Float32Array(scored).fill(Number.NaN));
   return { vocabSize, contextWindow, logProbs };
 }

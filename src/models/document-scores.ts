@@ -2,7 +2,7 @@
 // is preceded and followed by the end-of-text token and cut into disjoint windows of contextWindow tokens; its first
 // token is predicted from the end-of-text before it, the first token of a later window from the last of the one before.
 
-import type { LanguageModel } from "./language-model.ts";
+import { type LanguageModel, wholeWindow } from "./language-model.ts";
 
 export interface DocumentScore {
   /** Sum of -log p over the document's own tokens. */
@@ -36,7 +36,7 @@ export function* scoreDocuments(
 
 function scoreBatch(model: LanguageModel, documents: readonly Int32Array[], endOfText: number): DocumentScore[] {
   const windows = documents.map((document) => cut(document, endOfText, model.contextWindow));
-  const values = model.logProbs(windows.flat());
+  const values = model.logProbs(windows.flat().map(wholeWindow));
   let next = 0;
   return documents.map((document, d) => {
     let nats = 0;

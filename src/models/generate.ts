@@ -30,11 +30,10 @@ export function* generate(
   options: SamplingOptions,
 ): Generator<number> {
   if (prompt.length === 0) throw new RangeError("generate: the prompt has no ids; start from the end-of-text id");
-  const pool = new BufferPool(backend);
+  const pool = new BufferPool(backend, { flexible: true }); // every pass is one token longer
   const random = new CounterRandom(options.seed, PURPOSE.sample);
   const ids = [...prompt];
   for (let n = 0; n < options.maxTokens; n++) {
-    pool.trim(); // every pass is one token longer
     const logits = nextLogits(model, pool, ids.slice(-model.config.contextWindow));
     const id = sampleFrom(logits, options, random.uniform(n));
     if (id === options.stopAt) return;

@@ -1,25 +1,23 @@
-// A trained transformer as evaluation sees it: log-probabilities of given sequences.
+// A trained transformer as evaluation sees it: log-probabilities of the ids in given windows.
 
 import type { Backend } from "../backend/backend.ts";
 import { BufferPool } from "../tensor/pool.ts";
 import { withTape } from "../tensor/tape.ts";
-import type { LanguageModel } from "./language-model.ts";
+import type { LanguageModel, Window } from "./language-model.ts";
 import type { Transformer } from "./transformer.ts";
+import { batchWindows, type WindowBatch } from "./window-batches.ts";
 
-/** Tokens in one pass, padding included. */
-const BATCH_TOKENS = 2048;
-/** Lengths are rounded up to a multiple of this, so that batches have few shapes and memory is used again. */
-const LENGTH_STEP = 16;
+/** Rows of activations in one pass: enough to keep threads busy, few enough to stay in cache. */
+const BATCH_ROWS = 1024;
 
 export class TransformerLanguageModel implements LanguageModel {
   private readonly pool: BufferPool;
-  private shape = "";
 
   constructor(
     backend: Backend,
     private readonly model: Transformer,
   ) {
-    this.pool = new BufferPool(backend);
+    this.pool = new BufferPool(backend, { flexible: true });
   }
 
   get vocabSize(): number {
@@ -30,51 +28,43 @@ export class TransformerLanguageModel implements LanguageModel {
     return this.model.config.contextWindow;
   }
 
-  /** See LanguageModel. Throws a RangeError for a sequence that is empty or too long. */
-  logProbs(sequences: readonly Int32Array[]): Float32Array[] {
-    for (const { length } of sequences) {
-      if (length < 1 || length > this.contextWindow + 1) {
-        throw new RangeError(`A sequence of ${length} ids; the model takes 1 to ${this.contextWindow + 1}`);
+  /** See LanguageModel. Throws a RangeError for a window that is empty or too long, or has not as many ids as it scores. */
+  logProbs(windows: readonly Window[]): Float32Array[] {
+    for (const { ids, scored } of windows) {
+      if (ids.length < 1 || ids.length > this.contextWindow + 1) {
+        throw new RangeError(`A window of ${ids.length} ids; the model takes 1 to ${this.contextWindow + 1}`);
+      }
+      if (scored < 0 || scored >= ids.length) {
+        throw new RangeError(`A window of ${ids.length} ids cannot have ${scored} that are scored`);
       }
     }
-    const results: Float32Array[] = sequences.map(() => new Float32Array(0));
-    const order = sequences.map((_, index) => index).filter((index) => sequences[index]!.length > 1);
-    order.sort((a, b) => sequences[b]!.length - sequences[a]!.length || a - b);
-    for (let first = 0; first < order.length; ) {
-      const T = this.paddedLength(sequences[order[first]!]!.length - 1);
-      const batch = order.slice(first, first + Math.max(1, Math.floor(BATCH_TOKENS / T)));
-      this.scoreBatch(
-        batch.map((index) => sequences[index]!),
-        T,
-      ).forEach((values, b) => {
-        results[batch[b]!] = values;
-      });
-      first += batch.length;
+    const results = windows.map(({ scored }) => new Float32Array(scored));
+    for (const batch of batchWindows(windows, BATCH_ROWS)) {
+      const losses = this.losses(batch);
+      let next = 0;
+      for (const index of batch.windows) {
+        const values = results[index]!;
+        for (let i = 0; i < values.length; i++) values[i] = -losses[next++]!;
+      }
     }
     return results;
   }
 
-  /** Attention is causal, so what stands after a sequence's end cannot reach it. */
-  private scoreBatch(sequences: readonly Int32Array[], T: number): Float32Array[] {
-    const B = sequences.length;
-    const ids = new Int32Array(B * T);
-    const targets = new Int32Array(B * T).fill(-1);
-    for (const [b, sequence] of sequences.entries()) {
-      ids.set(sequence.subarray(0, -1), b * T);
-      targets.set(sequence.subarray(1), b * T);
-    }
-    // Other shapes would only pile up in the pool: sequences come sorted by length, so a shape is done once it changes.
-    if (this.shape !== `${B} ${T}`) this.pool.trim();
-    this.shape = `${B} ${T}`;
-    const losses = withTape(this.pool, {}, (tape) =>
-      this.model.losses(tape.input(ids, [B, T]), tape.input(targets, [B, T])).read(),
-    );
-    return sequences.map((sequence, b) =>
-      Float32Array.from(losses.subarray(b * T, b * T + sequence.length - 1), (loss) => -loss),
-    );
-  }
-
-  private paddedLength(length: number): number {
-    return Math.min(this.contextWindow, Math.ceil(length / LENGTH_STEP) * LENGTH_STEP);
+  /** Nats of each target. */
+  private losses({ B, T, ids, rowAt, positions, wantedRows, wantedPositions, targets }: WindowBatch) {
+    const [N, W] = [positions.length, targets.length];
+    // Where each position is wanted, once and in order, as in whole documents, rows need no moving.
+    const isPlain = W === B * T && wantedPositions.every((position, i) => position === i);
+    return withTape(this.pool, {}, (tape) => {
+      const shared = isPlain
+        ? undefined
+        : {
+            rowAt: tape.input(rowAt, [B, T]),
+            positions: tape.input(positions, [N]),
+            wanted: { rows: tape.input(wantedRows, [W]), positions: tape.input(wantedPositions, [W]) },
+          };
+      const hidden = this.model.hidden(tape.input(ids, [B, T]), shared);
+      return this.model.lossesOf(hidden, tape.input(targets, [W])).read();
+    });
   }
 }

@@ -15,9 +15,10 @@ import {
   initSchemes,
   Module,
   type Norm,
+  type RowLayout,
   sinusoidalTable,
 } from "../nn/index.ts";
-import { dropout, headLoss, linear } from "../tensor/ops/index.ts";
+import { dropout, headLoss, linear, selectRows } from "../tensor/ops/index.ts";
 import { Parameter, type Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig } from "./config.ts";
 
@@ -66,11 +67,20 @@ class Block extends Module {
     this.feedForward = new FeedForward({ kind: config.ffn, hiddenDim, ffnDim, bias }, scheme, numLayers);
   }
 
-  /** (B, T, C) -> (B, T, C). */
-  forward(x: Tensor): Tensor {
-    const y = this.attention.forward(this.attentionNorm.forward(x), x);
+  /** (B, T, C) -> (B, T, C); with a layout the rows of x -> its positions, which stand in x at `kept` where not all do. */
+  forward(x: Tensor, layout?: RowLayout, kept?: Tensor): Tensor {
+    const residual = kept ? selectRows(x, kept) : x;
+    const y = this.attention.forward(this.attentionNorm.forward(x), residual, layout);
     return this.feedForward.forward(this.feedForwardNorm.forward(y), y);
   }
+}
+
+/** Sequences that share rows (see RowLayout), and the rows that are wanted of the last block. */
+export interface SharedRows extends RowLayout {
+  readonly wanted: {
+    readonly rows: Tensor; // (W) i32
+    readonly positions: Tensor; // (W) i32: a position of each
+  };
 }
 
 /** The last norm and the output projection. */
@@ -100,21 +110,29 @@ export class Transformer extends Module {
     this.head = new Head(config, scheme, this.embedder.tokens.weight);
   }
 
-  /** ids (B, T), T <= contextWindow -> (B, T, C), ready for the output projection. */
-  hidden(ids: Tensor): Tensor {
+  /** ids (B, T), T <= contextWindow -> (B, T, C), or (W, C) of the rows wanted, ready for the output projection. */
+  hidden(ids: Tensor, shared?: SharedRows): Tensor {
     if (ids.width > this.config.contextWindow) {
       throw new RangeError(
         `A sequence of ${ids.width} tokens does not fit a context window of ${this.config.contextWindow}`,
       );
     }
     let x = this.embedder.forward(ids);
-    for (const block of this.blocks) x = x.tape.tidy(() => block.forward(x));
+    if (shared) x = selectRows(x, shared.positions);
+    for (const block of this.blocks.slice(0, -1)) x = x.tape.tidy(() => block.forward(x, shared));
+    const last = shared && { rowAt: shared.rowAt, positions: shared.wanted.positions };
+    x = x.tape.tidy(() => this.blocks.at(-1)!.forward(x, last, shared?.wanted.rows));
     return this.head.norm.forward(x);
   }
 
   /** Nats per target: ids and targets (B, T) -> (B, T); a target of -1 gives 0. See `headLoss` for the gradient. */
   losses(ids: Tensor, targets: Tensor, gradientScale?: number): Tensor {
-    return headLoss(this.hidden(ids), this.head.weight, targets, gradientScale);
+    return this.lossesOf(this.hidden(ids), targets, gradientScale);
+  }
+
+  /** The same from (..., C) of `hidden`. */
+  lossesOf(hidden: Tensor, targets: Tensor, gradientScale?: number): Tensor {
+    return headLoss(hidden, this.head.weight, targets, gradientScale);
   }
 
   /** (..., C) from `hidden` -> (..., V). */

@@ -1,6 +1,6 @@
 // `stlm-pipeline/nn`: layers, and the Module that names their weights.
 
-export { type AttentionConfig, CausalSelfAttention } from "./attention.ts";
+export { type AttentionConfig, CausalSelfAttention, type RowLayout } from "./attention.ts";
 export { Embedding } from "./embedding.ts";
 export { FeedForward, type FeedForwardConfig } from "./feed-forward.ts";
 export { type InitScheme, initSchemes } from "./init.ts";

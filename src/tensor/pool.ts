@@ -2,19 +2,31 @@
 
 import type { Backend, DeviceBuffer, DType } from "../backend/backend.ts";
 
+export interface BufferPoolOptions {
+  /**
+   * For callers whose shapes keep changing: a free buffer serves for anything shorter, and where all are too short
+   * the longest makes way. So there are never more buffers than were in use at once.
+   */
+  readonly flexible?: boolean;
+}
+
 /** Free buffers by type and length. Buffers come back with whatever they last held. */
 export class BufferPool {
   private readonly free = new Map<string, DeviceBuffer[]>();
 
-  constructor(readonly backend: Backend) {}
+  constructor(
+    readonly backend: Backend,
+    private readonly options: BufferPoolOptions = {},
+  ) {}
 
-  /** A buffer of exactly this length, its contents undefined. Throws the backend's OUT_OF_MEMORY. */
+  /** A buffer of exactly this length, or at least it in a flexible pool; contents undefined. Throws the backend's OUT_OF_MEMORY. */
   acquire(dtype: DType, length: number): DeviceBuffer {
-    return this.free.get(`${dtype} ${length}`)?.pop() ?? this.backend.allocate(dtype, length);
+    const buffer = this.free.get(keyOf(dtype, length))?.pop() ?? (this.options.flexible && this.fit(dtype, length));
+    return buffer || this.backend.allocate(dtype, length);
   }
 
   release(buffer: DeviceBuffer): void {
-    const key = `${buffer.dtype} ${buffer.length}`;
+    const key = keyOf(buffer.dtype, buffer.length);
     const list = this.free.get(key);
     if (list) list.push(buffer);
     else this.free.set(key, [buffer]);
@@ -25,4 +37,24 @@ export class BufferPool {
     for (const list of this.free.values()) for (const buffer of list) this.backend.free(buffer);
     this.free.clear();
   }
+
+  /** The shortest free buffer that is long enough; without one the longest is given back to the device. */
+  private fit(dtype: DType, length: number): DeviceBuffer | undefined {
+    let longEnough: DeviceBuffer | undefined;
+    let longest: DeviceBuffer | undefined;
+    for (const list of this.free.values()) {
+      const candidate = list.at(-1);
+      if (candidate?.dtype !== dtype) continue;
+      if (candidate.length >= length && !(longEnough && longEnough.length <= candidate.length)) longEnough = candidate;
+      if (!(longest && longest.length >= candidate.length)) longest = candidate;
+    }
+    const taken = longEnough ?? longest;
+    if (taken) this.free.get(keyOf(dtype, taken.length))!.pop();
+    if (taken !== longEnough) this.backend.free(taken!);
+    return longEnough;
+  }
+}
+
+function keyOf(dtype: DType, length: number): string {
+  return `${dtype} ${length}`;
 }

@@ -34,9 +34,9 @@ export function hashModel(vocabSize: number, contextWindow: number): LanguageMod
     vocabSize,
     contextWindow,
     batches,
-    logProbs(sequences) {
-      batches.push(sequences.length);
-      return sequences.map((ids) => {
+    logProbs(windows) {
+      batches.push(windows.length);
+      return windows.map(({ ids, scored }) => {
         if (ids.length > contextWindow + 1) throw new RangeError(`${ids.length} ids for a window of ${contextWindow}`);
         const out = new Float32Array(ids.length - 1);
         let hash = 0x811c9dc5;
@@ -45,7 +45,7 @@ export function hashModel(vocabSize: number, contextWindow: number): LanguageMod
           const mixed = Math.imul(hash ^ (ids[t + 1]! * 0x9e3779b1), 0x85ebca6b) >>> 0;
           out[t] = -0.01 - (mixed / 2 ** 32) * 8;
         }
-        return out;
+        return out.slice(out.length - scored);
       });
     },
   };
@@ -56,7 +56,7 @@ export function constantModel(vocabSize: number, logProb = 0): LanguageModel {
   return {
     vocabSize,
     contextWindow: 4096,
-    logProbs: (sequences) => sequences.map((ids) => new Float32Array(ids.length - 1).fill(logProb)),
+    logProbs: (windows) => windows.map(({ scored }) => new Float32Array(scored).fill(logProb)),
   };
 }
 

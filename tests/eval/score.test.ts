@@ -5,6 +5,7 @@ import { uniform } from "../../src/eval/controls.ts";
 import { makeItems } from "../../src/eval/item.ts";
 import type { ItemRow } from "../../src/eval/items.ts";
 import { judge, scoreItems } from "../../src/eval/score.ts";
+import { type Window, wholeWindow } from "../../src/models/language-model.ts";
 import { bundledRows, bytesEncoder, constantModel, gpt2Encoder, hashModel, itemOf } from "./helpers.ts";
 
 const request = { tokenizer: bytesEncoder, protocol: "harness" } as const;
@@ -69,7 +70,7 @@ test("a choice's score is the fp64 sum of the log-probabilities of its continuat
   ]);
   const [row] = await scoreItems(model, [item], request);
   const tail = (text: number[], scored: number) =>
-    [...model.logProbs([Int32Array.from(text)])[0]!].slice(-scored).reduce((sum, value) => sum + value, 0);
+    [...model.logProbs([wholeWindow(Int32Array.from(text))])[0]!].slice(-scored).reduce((sum, value) => sum + value, 0);
   expect(row!.log_probs).toEqual([tail([...Buffer.from("He is here")], 5), tail([256, ...Buffer.from(" It")], 3)]);
   expect(row!.tokens).toEqual([5, 3]);
 });
@@ -79,10 +80,10 @@ test("BLiMP is right when the good sentence scores higher: a model that has read
   const good = new Set(rows.map((row) => ` ${row["sentence_good"]}`));
   const knowing = {
     ...constantModel(VOCABULARY),
-    logProbs: (sequences: readonly Int32Array[]) =>
-      sequences.map((ids) => {
+    logProbs: (windows: readonly Window[]) =>
+      windows.map(({ ids, scored }) => {
         const isGood = good.has(Buffer.from(ids.slice(1)).toString());
-        return new Float32Array(ids.length - 1).fill(isGood ? -0.1 : -2);
+        return new Float32Array(scored).fill(isGood ? -0.1 : -2);
       }),
   };
   const items = makeItems("blimp", rows.map(benchmarks.blimp.question), "harness");

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { createReferenceBackend } from "../../src/backend/reference/index.ts";
 import { loadModel, saveModel } from "../../src/models/checkpoint.ts";
 import type { ModelConfig } from "../../src/models/config.ts";
+import { wholeWindow } from "../../src/models/language-model.ts";
 import { TransformerLanguageModel } from "../../src/models/transformer-language-model.ts";
 import { readSafetensors } from "../../src/tensor/safetensors.ts";
 import { randomIds, tinyModel } from "./tiny.ts";
@@ -29,9 +30,9 @@ test.each(variants)("a saved model is loaded with the same probabilities: %o", a
   const loaded = await loadModel(folder, backend);
   expect(loaded.config).toEqual(model.config);
   expect(loaded.about).toMatchObject({ parameters: model.countParameters(), ...about });
-  const sequences = [randomIds(1, 9), randomIds(2, 17)];
-  const before = new TransformerLanguageModel(backend, model).logProbs(sequences);
-  expect(loaded.languageModel.logProbs(sequences)).toEqual(before);
+  const windows = [randomIds(1, 9), randomIds(2, 17)].map(wholeWindow);
+  const before = new TransformerLanguageModel(backend, model).logProbs(windows);
+  expect(loaded.languageModel.logProbs(windows)).toEqual(before);
 });
 
 test("the file has Hugging Face's names, with fused products split by rows", () => {

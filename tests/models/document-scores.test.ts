@@ -13,8 +13,8 @@ const cost = (before: number, id: number) => 1 + ((before * 7 + id) % 5);
 const bigram: LanguageModel = {
   vocabSize: 37,
   contextWindow: 5,
-  logProbs: (sequences) =>
-    sequences.map((ids) => {
+  logProbs: (windows) =>
+    windows.map(({ ids }) => {
       if (ids.length < 1 || ids.length > 6) throw new RangeError("too long");
       return Float32Array.from({ length: ids.length - 1 }, (_, t) => -cost(ids[t]!, ids[t + 1]!));
     }),

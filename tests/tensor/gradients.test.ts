@@ -13,6 +13,7 @@ import {
   linear,
   rmsNorm,
   rope,
+  selectRows,
   swiglu,
 } from "../../src/tensor/ops/index.ts";
 import { BufferPool } from "../../src/tensor/pool.ts";
@@ -135,6 +136,24 @@ describe("the gradient of an op equals finite differences", () => {
             [4, C],
           ],
           apply: (_, [table, positions], tape) => embedding(tape.input(ids, [B, T]), table!, positions!),
+        });
+        expect(error).toBeLessThan(1e-7);
+      }),
+      RUNS,
+    );
+  });
+
+  test("selectRows, with rows that are taken twice or not at all", () => {
+    fc.assert(
+      fc.property(anySeed, small, small, small, (seed, n, rows, c) => {
+        const random = new CounterRandom(seed, 98);
+        const chosen = Int32Array.from({ length: rows }, (_, i) => random.integer(i, n));
+        const error = gradientError({
+          seed,
+          activations: [[n, c]],
+          parameters: [],
+          apply: ([x], _, tape) =>
+            add(selectRows(x!, tape.input(chosen, [rows])), selectRows(x!, tape.input(chosen, [rows]))),
         });
         expect(error).toBeLessThan(1e-7);
       }),

@@ -42,6 +42,26 @@ test("a tape's memory is in the pool again when it ends, also after an error", (
   });
 });
 
+test("a flexible pool lends longer buffers, and holds no more of them than were in use at once", () => {
+  const before = backend.memory().allocatedBytes;
+  const pool = new BufferPool(backend, { flexible: true });
+  const shapes = [
+    [10, 3],
+    [4, 9],
+    [12, 12],
+    [1, 2],
+    [11, 5],
+  ];
+  for (const lengths of shapes) {
+    const buffers = lengths.map((length) => pool.acquire("f32", length));
+    for (const [i, length] of lengths.entries()) expect(buffers[i]!.length).toBeGreaterThanOrEqual(length);
+    expect(new Set(buffers).size).toBe(2);
+    for (const buffer of buffers) pool.release(buffer);
+  }
+  expect(backend.memory().allocatedBytes - before).toBe(4 * (12 + 12));
+  expect(pool.acquire("i32", 1).dtype).toBe("i32");
+});
+
 test("tidy gives back all but the result when no gradients are recorded, and nothing when they are", () => {
   const pool = new BufferPool(backend);
   const peak = (gradients: boolean) => {

@@ -10,4 +10,5 @@ export { layerNorm } from "./layer-norm.ts";
 export { linear } from "./linear.ts";
 export { rmsNorm } from "./rms-norm.ts";
 export { rope } from "./rope.ts";
+export { selectRows } from "./select-rows.ts";
 export { swiglu } from "./swiglu.ts";
