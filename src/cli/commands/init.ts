@@ -35,10 +35,17 @@ function labPipeline(lab: string): string {
   return text.replace(SCHEMA_LINE, `# yaml-language-server: $schema=${schema.split(path.sep).join("/")}`);
 }
 
+/** Level by level: Node's own recursive mkdir never returns where the parent refuses new folders, as /proc does. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(path.dirname(folder));
+  mkdirSync(folder);
+}
+
 function write(file: string, text: string): string {
   if (existsSync(file)) return file;
   try {
-    mkdirSync(path.dirname(file), { recursive: true });
+    makeFolder(path.dirname(file));
     writeFileSync(file, text);
   } catch (cause) {
     throw new UserError(`${path.basename(file)} cannot be written: ${messageOf(cause)}.`, {
