@@ -3,6 +3,7 @@
 
 import type { DeviceBuffer } from "../src/backend/backend.ts";
 import { createCpuBackend } from "../src/backend/cpu/index.ts";
+import { cpuSeconds, sendRow } from "./rows.ts";
 
 interface Preset {
   readonly name: string;
@@ -31,8 +32,7 @@ console.log(backend.info.description);
 /** Seconds now: of CPU for one thread, of wall time for several. */
 function seconds(): number {
   if (threads > 1) return performance.now() / 1e3;
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
+  return cpuSeconds();
 }
 
 /** The best of several samples of at least 30 ms each, in seconds per call. */
@@ -163,6 +163,7 @@ for (const preset of PRESETS.filter(({ name }) => name.includes(filter))) {
     step += perStep * time;
     const rate = operations > 0 ? `${(operations / time / 1e9).toFixed(1).padStart(7)} GFLOP/s` : "";
     const share = `${(perStep * time * 1e3).toFixed(2).padStart(8)} ms a step`;
+    sendRow({ suite: `kernels, ${preset.name}`, name, value: time * 1e6, unit: "us" });
     console.log(`  ${name.padEnd(40)} ${(time * 1e6).toFixed(0).padStart(8)} us ${share} ${rate}`);
   }
   console.log(`  sum of a step: ${(step * 1e3).toFixed(1)} ms, ${Math.round(tokens / step)} tokens a second`);

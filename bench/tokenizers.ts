@@ -9,6 +9,7 @@ import { makeTokenizer } from "../src/data/tokenizers/index.ts";
 import type { Tokenizer } from "../src/data/tokenizers/tokenizer.ts";
 import { formatBytes, formatCount } from "../src/util/format.ts";
 import { assetPath } from "../src/util/package-root.ts";
+import { cpuSeconds, sendRow } from "./rows.ts";
 
 /** Sizes near those of the bundled stories, so that no text is one long document. */
 const DOCUMENT_CHARACTERS = 1 << 14;
@@ -68,10 +69,6 @@ function report(name: string, work: () => number, workBytes = bytes): number {
 }
 
 function printRate(name: string, seconds: number, workBytes: number): void {
+  sendRow({ suite: "tokenizers", name, value: workBytes / 1e6 / seconds, unit: "MB/s" });
   console.log(`${name.padEnd(48)} ${seconds.toFixed(3)} s  ${(workBytes / 1e6 / seconds).toFixed(1)} MB/s`);
-}
-
-function cpuSeconds(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
 }

@@ -4,7 +4,7 @@
 
 import { openBackend } from "stlm-pipeline/backend";
 import { loadTokenizer } from "stlm-pipeline/data";
-import { generate, loadModel } from "stlm-pipeline/models";
+import { generate, loadModel, wholeWindow } from "stlm-pipeline/models";
 
 const [modelFolder, tokenizerFolder, text = "Once upon a time there was a king."] = process.argv.slice(2);
 if (modelFolder === undefined || tokenizerFolder === undefined) throw new Error("Give a model and a tokenizer folder.");
@@ -16,7 +16,7 @@ console.log(`${about.parameters} parameters, context window ${about.model.contex
 
 // A document starts after an end-of-text id, so even the first token has something before it.
 const ids = Int32Array.from([tokenizer.endOfText, ...tokenizer.encode(text)]).slice(0, languageModel.contextWindow + 1);
-const [logProbs] = languageModel.logProbs([ids]);
+const [logProbs] = languageModel.logProbs([wholeWindow(ids)]);
 for (const [t, logProb] of logProbs!.entries()) {
   console.log(`${logProb.toFixed(3).padStart(9)}  ${JSON.stringify(tokenizer.decode([ids[t + 1]!]))}`);
 }

@@ -12,8 +12,8 @@ export { trainingFlopsPerToken } from "./flops.ts";
 export { generate, type SamplingOptions } from "./generate.ts";
 /** Weights alone, in one safetensors file. */
 export { loadWeights, saveWeights } from "./hugging-face.ts";
-/** What evaluation needs of a model: log-probabilities of given ids. */
-export type { LanguageModel } from "./language-model.ts";
+/** What evaluation needs of a model: log-probabilities of the ids in given windows. */
+export { type LanguageModel, type Window, wholeWindow } from "./language-model.ts";
 /** The scores of every next token. */
 export { logitsOf } from "./logits.ts";
 /** Configs by name, the paper's among them. */

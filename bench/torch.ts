@@ -1,0 +1,51 @@
+// The PyTorch peer: a training script outside the product that prints one JSON object. STLM_TORCH_PEER names it,
+// STLM_TORCH_PYTHON the Python that has torch, STLM_TORCH_BLAS a folder with the BLAS library that it should load.
+
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { promisify } from "node:util";
+import type { Row } from "./rows.ts";
+
+const run = promisify(execFile);
+const PYTHON = process.env["STLM_TORCH_PYTHON"] ?? "/usr/bin/python3";
+const LIMIT_MS = 300_000;
+
+/** glibc would return every large tensor to the kernel, and each step would fault its pages again. */
+const ALLOCATOR = {
+  MALLOC_MMAP_THRESHOLD_: "1000000000",
+  MALLOC_TRIM_THRESHOLD_: "4000000000",
+  MALLOC_TOP_PAD_: "268435456",
+};
+
+export interface TorchPeer {
+  readonly description: string;
+  step(threads: number): Promise<Row[]>;
+}
+
+/** The peer, or in one sentence why there is none. */
+export async function findTorch(): Promise<TorchPeer | string> {
+  const script = process.env["STLM_TORCH_PEER"];
+  if (!script) return "no PyTorch rows: STLM_TORCH_PEER does not name the peer's script";
+  if (!existsSync(script)) return `no PyTorch rows: there is no ${script}`;
+  const blas = process.env["STLM_TORCH_BLAS"];
+  const env = { ...process.env, ...ALLOCATOR, ...(blas === undefined ? {} : { LD_LIBRARY_PATH: blas }) };
+  const python = (args: string[]) => run(PYTHON, args, { env, timeout: LIMIT_MS });
+  let version: string;
+  try {
+    version = (await python(["-c", "import torch; print(torch.__version__)"])).stdout.trim();
+  } catch {
+    return `no PyTorch rows: ${PYTHON} cannot import torch`;
+  }
+  return {
+    description: `torch ${version}, tuned allocator, ${blas === undefined ? "stock BLAS" : "BLAS of STLM_TORCH_BLAS"}`,
+    async step(threads) {
+      const { stdout } = await python([script, "--preset", "nano", "--threads", String(threads)]);
+      const { tokens_per_s, cpu_s_per_step } = JSON.parse(stdout) as { tokens_per_s: number; cpu_s_per_step: number };
+      const name = `nano, ${threads} thread${threads > 1 ? "s" : ""}, PyTorch`;
+      return [
+        { suite: "train step", name, value: tokens_per_s, unit: "tokens/s" },
+        { suite: "train step", name, value: cpu_s_per_step, unit: "CPU s/step" },
+      ];
+    },
+  };
+}
