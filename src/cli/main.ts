@@ -3,18 +3,6 @@
 
 import { Argument, Command, CommanderError, Option } from "commander";
 import { packageVersion } from "../util/package-root.ts";
-import { audit } from "./commands/audit.ts";
-import { dag } from "./commands/dag.ts";
-import { doctor } from "./commands/doctor.ts";
-import { init } from "./commands/init.ts";
-import { report } from "./commands/report.ts";
-import { repro } from "./commands/repro.ts";
-import { runs } from "./commands/runs.ts";
-import { sample } from "./commands/sample.ts";
-import { schema } from "./commands/schema.ts";
-import { show } from "./commands/show.ts";
-import { status } from "./commands/status.ts";
-import { why } from "./commands/why.ts";
 import { EXIT, reportError } from "./output.ts";
 import { count, fraction, positive } from "./values.ts";
 
@@ -49,13 +37,17 @@ function withExecution(command: Command): Command {
 
 type Action = (...args: never[]) => Promise<number>;
 
-/** Runs a command's function and turns what it returns or throws into the exit code. */
-function exitCodeOf(action: Action) {
+/**
+ * Loads a command's file, so that `repro` need not wait for what only `sample` reads; runs its function and turns what
+ * that returns or throws into the exit code.
+ */
+function exitCodeOf(load: () => Promise<Action>) {
   return async (...args: unknown[]): Promise<void> => {
     const command = args.at(-1) as Command;
     const options = command.opts() as { json?: boolean };
     try {
-      process.exitCode = await (action as (...values: unknown[]) => Promise<number>)(...args.slice(0, -2), options);
+      const action = (await load()) as (...values: unknown[]) => Promise<number>;
+      process.exitCode = await action(...args.slice(0, -2), options);
     } catch (error) {
       process.exitCode = reportError(error, options.json === true);
     }
@@ -74,22 +66,22 @@ function buildProgram(): Command {
     .argument("[stages...]", "only these stages or instances, with all they need")
     .option("--dry-run", "say what would run, and why; run nothing", false)
     .addHelpText("after", example("repro", "repro train --set train.steps=50", "repro --dry-run --profile 50m"))
-    .action(exitCodeOf(repro));
+    .action(exitCodeOf(async () => (await import("./commands/repro.ts")).repro));
   withLab(program.command("status"))
     .description("what is fresh, what is cached, what would run")
     .addHelpText("after", example("status", "status --set train.steps=50"))
-    .action(exitCodeOf(status));
+    .action(exitCodeOf(async () => (await import("./commands/status.ts")).status));
   withLab(program.command("why"))
     .description("why a stage would run, field by field")
     .argument("<stage>", "a stage or an instance, e.g. train[model=baseline,seed=1]")
     .addHelpText("after", example("why report", "why train[model=baseline,seed=1] --set train.steps=10"))
-    .action(exitCodeOf(why));
+    .action(exitCodeOf(async () => (await import("./commands/why.ts")).why));
   withLab(program.command("dag"))
     .description("the graph of stages")
     .addOption(new Option("--format <name>", "how to draw it").choices(["text", "mermaid", "dot"]).default("text"))
     .option("--expand", "each instance of a matrix on its own", false)
     .addHelpText("after", example("dag", "dag --format dot --expand | dot -Tsvg > dag.svg"))
-    .action(exitCodeOf(dag));
+    .action(exitCodeOf(async () => (await import("./commands/dag.ts")).dag));
   program
     .command("audit")
     .description("verify every byte and record, or trace one hash: what made it, what it fed")
@@ -97,11 +89,11 @@ function buildProgram(): Command {
     .option("-C, --directory <dir>", "the lab", ".")
     .option("--json", "print one JSON document", false)
     .addHelpText("after", example("audit", "audit 1f3a9c0b2d4e", "audit report"))
-    .action(exitCodeOf(audit));
+    .action(exitCodeOf(async () => (await import("./commands/audit.ts")).audit));
   withExecution(program.command("report"))
     .description("rebuild reports/ from artifacts alone; trains nothing")
     .addHelpText("after", example("report"))
-    .action(exitCodeOf(report));
+    .action(exitCodeOf(async () => (await import("./commands/report.ts")).report));
   program
     .command("runs")
     .description("past runs from the hash-chained log")
@@ -109,7 +101,7 @@ function buildProgram(): Command {
     .option("-C, --directory <dir>", "the lab", ".")
     .option("--json", "print one JSON document", false)
     .addHelpText("after", example("runs", "runs --last 5 --json"))
-    .action(exitCodeOf(runs));
+    .action(exitCodeOf(async () => (await import("./commands/runs.ts")).runs));
   program
     .command("show")
     .description("one stage's record: key, inputs, outputs, measured cost, log")
@@ -118,7 +110,7 @@ function buildProgram(): Command {
     .option("-C, --directory <dir>", "the lab", ".")
     .option("--json", "print one JSON document", false)
     .addHelpText("after", example("show train[model=baseline,seed=1]", "show train[model=baseline,seed=1] --log"))
-    .action(exitCodeOf(show));
+    .action(exitCodeOf(async () => (await import("./commands/show.ts")).show));
   withLab(program.command("sample"))
     .description("generate text from a trained model")
     .argument("<stage>", "a train instance, e.g. train[model=baseline,seed=1]")
@@ -132,28 +124,28 @@ function buildProgram(): Command {
       new Option("--device <name>", "compute device").choices(["auto", "cpu", "cuda", "reference"]).default("auto"),
     )
     .addHelpText("after", example('sample train[model=baseline,seed=1] "Once upon a time"'))
-    .action(exitCodeOf(sample));
+    .action(exitCodeOf(async () => (await import("./commands/sample.ts")).sample));
   program
     .command("init")
     .description("make a lab: a folder with a pipeline.yaml that runs")
     .addArgument(new Argument("<dir>", "the new folder"))
     .option("--json", "print one JSON document", false)
     .addHelpText("after", example("init lab"))
-    .action(exitCodeOf(init));
+    .action(exitCodeOf(async () => (await import("./commands/init.ts")).init));
   program
     .command("doctor")
     .description("what this machine has, what is missing, and what to do")
     .option("-C, --directory <dir>", "the lab", ".")
     .option("--json", "print one JSON document", false)
     .addHelpText("after", example("doctor"))
-    .action(exitCodeOf(doctor));
+    .action(exitCodeOf(async () => (await import("./commands/doctor.ts")).doctor));
   program
     .command("schema")
     .description("the JSON schema of pipeline.yaml, for editors")
     .option("--write <file>", "write it to a file instead of printing it")
     .option("-C, --directory <dir>", "the lab", ".")
     .addHelpText("after", example("schema > pipeline.schema.json"))
-    .action(exitCodeOf(schema));
+    .action(exitCodeOf(async () => (await import("./commands/schema.ts")).schema));
   return program;
 }
 
