@@ -3,7 +3,7 @@
 // property: compilers order those differently). So a model's parameters always have the same names and order.
 
 import type { Backend } from "../backend/backend.ts";
-import { parameterRandom } from "../tensor/random.ts";
+import { parameterRandom, parameterStream } from "../tensor/random.ts";
 import { Parameter } from "../tensor/tensor.ts";
 
 export type NamedParameter = readonly [name: string, parameter: Parameter];
@@ -21,26 +21,39 @@ export abstract class Module {
 
   /**
    * Take memory on the device and fill it with the initial values of this seed; without a seed, trainable parameters
-   * stay zero until weights are loaded. With `gradients`, zeroed gradient buffers too. Throws the backend's OUT_OF_MEMORY.
+   * stay zero until weights are loaded. With `gradients`, zeroed gradient buffers too. Values depend on a parameter's
+   * name, so models that differ in one part start equal in all others. Throws the backend's OUT_OF_MEMORY.
    */
   allocate(backend: Backend, { seed, gradients }: { readonly seed?: number; readonly gradients?: boolean }): void {
-    for (const [index, [, parameter]] of this.all().entries()) {
+    const named = this.all();
+    requireOwnStreams(named);
+    for (const [name, parameter] of named) {
       parameter.value = backend.allocate("f32", parameter.length);
       if (seed !== undefined || !parameter.trainable) {
         const values = new Float32Array(parameter.length);
-        parameter.initialise(parameterRandom(seed ?? 0, index), values);
+        parameter.initialise(parameterRandom(seed ?? 0, name), values);
         backend.write(parameter.value, values);
       }
       if (gradients && parameter.trainable) parameter.gradient = backend.allocate("f32", parameter.length);
     }
   }
 
-  /** Trainable parameters first, so that a computed table never moves the seeds of the others. */
+  /** Trainable parameters and computed tables. */
   private all(): NamedParameter[] {
     const found = new Map<Parameter, string>();
     collect(this, "", found);
-    const named = [...found].map(([parameter, name]) => [name, parameter] as const);
-    return [...named.filter(([, p]) => p.trainable), ...named.filter(([, p]) => !p.trainable)];
+    return [...found].map(([parameter, name]) => [name, parameter] as const);
+  }
+}
+
+/** Names whose digests collide would start with the same numbers. */
+function requireOwnStreams(named: readonly NamedParameter[]): void {
+  const owners = new Map<number, string>();
+  for (const [name] of named) {
+    const stream = parameterStream(name);
+    const owner = owners.get(stream);
+    if (owner !== undefined) throw new Error(`parameters ${owner} and ${name} share a random stream: rename one`);
+    owners.set(stream, name);
   }
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createReferenceBackend } from "../../src/backend/reference/index.ts";
 import { Module } from "../../src/nn/module.ts";
-import { constant, normal } from "../../src/tensor/random.ts";
+import { constant, normal, parameterStream } from "../../src/tensor/random.ts";
 import { Parameter } from "../../src/tensor/tensor.ts";
 
 class Leaf extends Module {
@@ -21,7 +21,7 @@ test("parameters are named by their place, shared ones once, computed tables not
   expect(tree.countParameters()).toBe(12);
 });
 
-test("allocation fills every parameter by seed and place, and computed tables always", () => {
+test("allocation fills every parameter by seed and name, and computed tables always", () => {
   const backend = createReferenceBackend();
   const values = (seed?: number) => {
     const tree = new Tree();
@@ -49,4 +49,23 @@ test("gradient buffers are there for trainable parameters when asked for", () =>
 
 test("a parameter that has no memory yet says so", () => {
   expect(() => new Leaf().weight.value).toThrow("used before its module was allocated");
+});
+
+test("two names that would start with the same numbers are refused", () => {
+  const names = new Map<number, string>();
+  let pair: readonly [string, string] | undefined;
+  for (let i = 0; pair === undefined; i++) {
+    const other = names.get(parameterStream(`p${i}`));
+    if (other !== undefined) pair = [other, `p${i}`];
+    names.set(parameterStream(`p${i}`), `p${i}`);
+  }
+  class Twins extends Module {}
+  const twins = Object.assign(
+    new Twins(),
+    Object.fromEntries(pair.map((name) => [name, new Parameter([2], normal(1))])),
+  );
+  const [first, second] = pair;
+  expect(() => twins.allocate(createReferenceBackend(), { seed: 1 })).toThrow(
+    `parameters ${first} and ${second} share a random stream`,
+  );
 });

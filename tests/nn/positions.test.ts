@@ -5,7 +5,7 @@ import { parameterRandom } from "../../src/tensor/random.ts";
 
 function table(rows: number, hiddenDim: number, scale: number): Float32Array {
   const values = new Float32Array(rows * hiddenDim);
-  sinusoids(hiddenDim, scale)(parameterRandom(1, 0), values);
+  sinusoids(hiddenDim, scale)(parameterRandom(1, "positions"), values);
   return values;
 }
 
