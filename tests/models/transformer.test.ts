@@ -126,3 +126,16 @@ test("positions start as large as tokens by default and far larger with the pape
     expect(rms({ positions, init: "stlm" })).toBeGreaterThan(9);
   }
 });
+
+test("dropout clears its share of the embeddings and scales up the rest", () => {
+  const backend = createReferenceBackend();
+  const model = tinyModel(backend, { dropout: 0.25 });
+  const [pool, ids] = [new BufferPool(backend), randomIds(6, 16 * 16)];
+  const embed = (options: Parameters<typeof withTape>[1]) =>
+    withTape(pool, options, (tape) => model.embedder.forward(tape.input(ids, [16, 16])).read());
+  const whole = embed({});
+  const dropped = embed({ gradients: true, dropout: { seed: 1, step: 0, microBatch: 0 } });
+  const kept = [...dropped.keys()].filter((i) => dropped[i] !== 0);
+  expect(kept.length / dropped.length).toBeCloseTo(0.75, 1);
+  for (const i of kept) expect(dropped[i]! * 0.75).toBeCloseTo(whole[i]!, 5);
+});

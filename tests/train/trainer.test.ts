@@ -1,5 +1,8 @@
 import { expect, test } from "vitest";
-import { tinyTrainer } from "./rig.ts";
+import { createReferenceBackend } from "../../src/backend/reference/index.ts";
+import { type Trainable, Trainer } from "../../src/train/trainer.ts";
+import { tinyModel } from "../models/tiny.ts";
+import { repeatingTokens, tinyOptions, tinyTrainer } from "./rig.ts";
 
 const curve = (options: Parameters<typeof tinyTrainer>[0]) => {
   const trainer = tinyTrainer(options);
@@ -38,4 +41,30 @@ test("a batch that is no multiple of the context window is refused with the near
 test("a stream shorter than a window is refused", () => {
   const trainer = tinyTrainer({ contextWindow: 640, batchTokens: 640 });
   expect(() => trainer.runStep()).toThrow(/600 tokens/);
+});
+
+test("dropout masks differ between steps and between micro-batches", () => {
+  const backend = createReferenceBackend();
+  const model = tinyModel(backend, { dropout: 0.3 });
+  const losses: string[] = [];
+  const watched: Trainable = {
+    parameters: () => model.parameters(),
+    losses(ids, targets, gradientScale) {
+      const result = model.losses(ids, targets, gradientScale);
+      losses.push([...result.read()].join());
+      return result;
+    },
+  };
+  // Every window has the same tokens and the weights stand still, so that only the masks can change a loss.
+  const sameTokens = {
+    ...repeatingTokens(),
+    readWindow: (_: number, length: number) => new Int32Array(length).fill(3),
+  };
+  const still = { learningRate: 1e-30, minLearningRate: 1e-30, microBatch: 1 };
+  const trainer = new Trainer(backend, watched, sameTokens, { ...tinyOptions, ...still });
+  const before = model.parameters().map(([, { value }]) => backend.read(value));
+  for (let step = 0; step < 3; step++) trainer.runStep();
+  expect(model.parameters().map(([, { value }]) => backend.read(value))).toEqual(before);
+  expect(losses).toHaveLength(12);
+  expect(new Set(losses).size).toBe(12);
 });
