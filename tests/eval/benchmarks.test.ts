@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { blimpParadigms } from "../../src/data/datasets/blimp-paradigms.ts";
 import { preprocess } from "../../src/eval/benchmarks/hellaswag.ts";
 import { type BenchmarkName, benchmarkNames, benchmarks } from "../../src/eval/benchmarks/index.ts";
 import { makeItems, protocolNames } from "../../src/eval/item.ts";
@@ -6,7 +7,7 @@ import { buildRequest } from "../../src/eval/requests.ts";
 import { bundledRows, bytesEncoder, gpt2Encoder, spell } from "./helpers.ts";
 
 const bundled: Record<Exclude<BenchmarkName, "arc-challenge">, string> = {
-  blimp: "blimp-268",
+  blimp: "blimp-1340",
   hellaswag: "hellaswag-200",
   "arc-easy": "arc-easy-200",
   winogrande: "winogrande-200",
@@ -185,6 +186,15 @@ describe("items", () => {
       for (const item of items) expect(item.choices[item.gold], name).toBeDefined();
     }
   });
+});
+
+test("the bundled BLiMP holds twenty pairs of two different sentences for each of the 67 paradigms", () => {
+  const rows = bundledRows("blimp-1340");
+  const paradigms = new Map<unknown, unknown[]>();
+  for (const row of rows) paradigms.set(row["UID"], [...(paradigms.get(row["UID"]) ?? []), row]);
+  expect([...paradigms.keys()].sort()).toEqual([...blimpParadigms]);
+  expect([...paradigms.values()].every((pairs) => pairs.length === 20)).toBe(true);
+  expect(rows.filter((row) => row["sentence_good"] === row["sentence_bad"])).toEqual([]);
 });
 
 describe("golden requests", () => {

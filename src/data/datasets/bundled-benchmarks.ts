@@ -1,4 +1,5 @@
-// Small, repeatable subsets of six benchmarks: items picked by sorting SHA-256 of their text.
+// Small, repeatable subsets of six benchmarks: items picked by sorting SHA-256 of their text
+// (BLiMP's by paradigm and pair: scripts/make-blimp-subset.mjs).
 
 import { bundledFile, type Dataset, PLAIN_TEXT } from "./dataset.ts";
 
@@ -8,14 +9,14 @@ export const bundledBenchmarks: Dataset = {
   license: "CC-BY-4.0 AND CC-BY-SA-4.0 AND MIT",
   homepage: "https://github.com/alexwarstadt/blimp",
   language: "en",
-  description: "Subsets of BLiMP (4 pairs a paradigm), HellaSwag, ARC-Easy, WinoGrande, MMLU (4 a subject) and GSM8K.",
-  size: "1,196 items",
+  description: "Subsets of BLiMP (20 pairs a paradigm), HellaSwag, ARC-Easy, WinoGrande, MMLU (4 a subject) and GSM8K.",
+  size: "2,268 items",
   files: [
     {
       ...bundledFile(
-        "eval-blimp-268.jsonl.gz",
-        9_921,
-        "9bbf80c4ecfdd366ad32e7012f4f2a50b3d0de000203e4b0bcc53f7aff918b56",
+        "eval-blimp-1340.jsonl.gz",
+        42_410,
+        "a39301714b7f8698922e520cc1cc641c2586d58f1bd8d8ae906c66505908e469",
       ),
       benchmark: "blimp",
     },
