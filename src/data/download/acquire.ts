@@ -36,6 +36,8 @@ export interface AcquireContext {
 interface Acquired {
   readonly bytes: number;
   readonly sha256: Digest;
+  /** It was copied from the folder of --data-dir. */
+  readonly local?: boolean;
 }
 
 /** Writes `dataset.json` and `files/` below `folder`. Throws a UserError for what is missing or not as pinned. */
@@ -47,7 +49,7 @@ export async function acquireDataset(dataset: Dataset, folder: string, context: 
     const target = path.join(folder, "files", ...file.path.split("/"));
     mkdirSync(path.dirname(target), { recursive: true });
     const acquired = await acquireFile(dataset, file, target, context, progress);
-    if (file.sha256 === undefined) context.log.info(`${file.path} is pinned on first use: ${acquired.sha256}`);
+    reportUnpinned(file, acquired, context);
     progress.fileDone(acquired.bytes);
     files.push({ ...acquired, file });
   }
@@ -69,6 +71,13 @@ export async function acquireDataset(dataset: Dataset, folder: string, context: 
   writeFileSync(path.join(folder, "dataset.json"), prettyCanonicalJson(manifest));
 }
 
+/** What is unpinned and came over the network is at least what its publisher gave; a local file may be anything. */
+function reportUnpinned(file: DatasetFile, { sha256, local }: Acquired, { log }: AcquireContext): void {
+  if (file.sha256 !== undefined) return;
+  if (local !== true) log.info(`${file.path} is pinned on first use: ${sha256}`);
+  else log.warn(`${file.path} has no published digest and is taken as it lies in the local folder: ${sha256}`);
+}
+
 async function acquireFile(
   dataset: Dataset,
   file: DatasetFile,
@@ -81,7 +90,7 @@ async function acquireFile(
   if (source.kind === "own") return copyVerified(source.path, file, target);
   const below = source.kind === "data-dir" ? source.path : `${dataset.name}/${file.path}`;
   const local = context.dataDir === undefined ? undefined : path.join(context.dataDir, ...below.split("/"));
-  if (local !== undefined && existsSync(local)) return copyVerified(local, file, target);
+  if (local !== undefined && existsSync(local)) return { ...copyVerified(local, file, target), local: true };
   if (source.kind === "data-dir") throw missingLocalFile(dataset, file, local, source.path);
   return download(source.urls, file, target, context, progress, below);
 }
@@ -99,8 +108,11 @@ function copyVerified(source: string, file: DatasetFile, target: string): Acquir
     });
   }
   const { digest, bytes } = digestFile(target);
-  if (file.sha256 !== undefined && digest !== file.sha256) {
-    throw new UserError(`${source} holds the wrong bytes: expected ${file.sha256}, got ${digest}.`, {
+  const wrongDigest = file.sha256 !== undefined && digest !== file.sha256;
+  if (wrongDigest || (file.bytes !== undefined && bytes !== file.bytes)) {
+    const expected = file.sha256 ?? `${formatCount(file.bytes!)} bytes`;
+    const got = file.sha256 === undefined ? `${formatCount(bytes)} bytes` : digest;
+    throw new UserError(`${source} holds the wrong bytes: expected ${expected}, got ${got}.`, {
       code: "WRONG_BYTES",
       where: { file: source },
       hint: `It has ${formatCount(bytes)} bytes${file.bytes === undefined ? "" : ` instead of ${formatCount(file.bytes)}`}. Replace it with the file as published.`,

@@ -79,6 +79,35 @@ describe("a local folder", () => {
     });
   });
 
+  test("that holds a file of another size than published is refused, digest or not", async () => {
+    const dataDir = temporaryFolder("data");
+    mkdirSync(path.join(dataDir, "tales/part"), { recursive: true });
+    writeFileSync(path.join(dataDir, "tales/part/a.jsonl"), body);
+    const file = remote("http://127.0.0.1:9", { bytes: body.length + 1 });
+    const run = acquireDataset(datasetOf(file), temporaryFolder(), contextWith({ dataDir }));
+    await expect(run).rejects.toMatchObject({
+      code: "WRONG_BYTES",
+      message: expect.stringContaining("expected 14,001 bytes, got 14,000 bytes"),
+    });
+  });
+
+  test("is warned of when nothing says what the file should hold", async () => {
+    const dataDir = temporaryFolder("data");
+    mkdirSync(path.join(dataDir, "tales/part"), { recursive: true });
+    writeFileSync(path.join(dataDir, "tales/part/a.jsonl"), body);
+    const warnings: string[] = [];
+    const context = contextWith({ dataDir });
+    const log = { ...context.log, warn: (line: string) => void warnings.push(line) };
+    const file = remote("http://127.0.0.1:9", { bytes: body.length });
+    await acquireDataset(datasetOf(file), temporaryFolder(), { ...context, log });
+    expect(warnings).toEqual([
+      `part/a.jsonl has no published digest and is taken as it lies in the local folder: ${sha256}`,
+    ]);
+    warnings.length = 0;
+    await acquireDataset(datasetOf({ ...file, sha256 }), temporaryFolder(), { ...context, log });
+    expect(warnings).toEqual([]);
+  });
+
   test("serves a set of the network too, without asking the network", async () => {
     await using rig = await HttpRig.start(status(500));
     const dataDir = temporaryFolder("data");
