@@ -1,8 +1,8 @@
 // Compiles src/ and stages/ to dist/, writes the JSON schema of pipeline.yaml, and makes `npx stlm-pipeline` work in
 // the clone. Run by `npm ci` (as `prepare`), `npm pack` and the Makefile. Skips quietly where only dist/ was shipped.
 
-import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -10,8 +10,17 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const compiler = path.join(root, "node_modules", "typescript", "bin", "tsc");
 if (!existsSync(compiler)) process.exit(0);
 
-rmSync(path.join(root, "dist"), { recursive: true, force: true });
-execFileSync(process.execPath, [compiler, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
+// Compiled beside dist/ and swapped in, so that a command that runs meanwhile finds the old one or the new one.
+const dist = path.join(root, "dist");
+const fresh = path.join(root, "dist.new");
+rmSync(fresh, { recursive: true, force: true });
+const compile = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.json", "--outDir", fresh], {
+  cwd: root,
+  stdio: "inherit",
+});
+if (compile.status !== 0) process.exit(1);
+rmSync(dist, { recursive: true, force: true });
+renameSync(fresh, dist);
 
 const main = path.join(root, "dist", "src", "cli", "main.js");
 if (existsSync(main)) {

@@ -52,6 +52,21 @@ export const presets = {
     config: { ...stlm50m, hiddenDim: 768, numLayers: 9, numHeads: 24, numKvHeads: 6, ffnDim: 2304 },
     parameters: 99_658_752,
   },
+  /** The default profile's: what ends lowest for a minute of one CPU core (docs/experiments.md, 1). */
+  "nano-64": {
+    config: {
+      ...stlm50m,
+      vocabSize: 4096,
+      contextWindow: 128,
+      hiddenDim: 64,
+      numLayers: 4,
+      numHeads: 4,
+      numKvHeads: 2,
+      ffnDim: 176,
+    },
+    parameters: 447_040,
+  },
+  /** The size that CPU speeds are quoted for. */
   nano: {
     config: {
       ...stlm50m,

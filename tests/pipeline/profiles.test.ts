@@ -15,7 +15,7 @@ afterAll(() => rmSync(artifacts, { recursive: true }));
 
 /** The preset of each profile's baseline, and its models' parameters in the order of the paper's table 2. */
 const PROFILES: Readonly<Record<string, { readonly preset: PresetName; readonly parameters: readonly number[] }>> = {
-  nano: { preset: "nano", parameters: [1_262_720, 1_262_720, 1_279_104, 1_262_720, 1_262_720] },
+  nano: { preset: "nano-64", parameters: [447_040, 447_040, 455_232, 447_040, 447_040] },
   "10m": { preset: "stlm-10m", parameters: [9_639_168, 9_639_168, 9_770_240, 9_639_168, 9_639_168] },
   "50m": { preset: "stlm-50m", parameters: [49_857_536, 49_857_536, 50_119_680, 49_857_536, 49_857_536] },
   "100m": { preset: "stlm-100m", parameters: [99_658_752, 99_658_752, 100_051_968, 99_658_752, 99_658_752] },
