@@ -49,7 +49,10 @@ export interface EmbeddingGradientArgs {
   readonly V: number;
 }
 
-/** y[n,c] = w[c] x[n,c] rstd[n], rstd[n] = 1 / sqrt(mean_c x[n,c]^2 + eps)   (Zhang & Sennrich 2019). */
+/**
+ * y[n,c] = w[c] x[n,c] rstd[n], rstd[n] = 1 / sqrt(mean_c x[n,c]^2 + eps)   (Zhang & Sennrich 2019).
+ * NaN in rows whose sum of squares is no finite float32.
+ */
 export interface RmsNormArgs {
   readonly y: DeviceBuffer; // (N, C)
   readonly rstd: DeviceBuffer; // (N), written
@@ -72,7 +75,10 @@ export interface RmsNormGradientArgs {
   readonly accumulate?: boolean; // of dx
 }
 
-/** y[n,c] = w[c] (x[n,c] - mean[n]) rstd[n] [+ b[c]], with the biased variance   (Ba, Kiros & Hinton 2016). */
+/**
+ * y[n,c] = w[c] (x[n,c] - mean[n]) rstd[n] [+ b[c]], with the biased variance   (Ba, Kiros & Hinton 2016).
+ * NaN in rows whose sum, or sum of squared differences, is no finite float32.
+ */
 export interface LayerNormArgs {
   readonly y: DeviceBuffer; // (N, C)
   readonly mean: DeviceBuffer; // (N), written

@@ -135,6 +135,37 @@ describe.each(devices)("$name", ({ backend }) => {
     expect(() => backend.kernels.gelu({ y, x, length: 1 })).toThrow(/holds 0/);
   });
 
+  test.each(["rmsNorm", "layerNorm"] as const)(
+    "%s gives NaN in a row that overflows, never a plausible value",
+    (kernel) => {
+      const [C, large] = [37, [1e20, -3e38, Number.POSITIVE_INFINITY, 2]];
+      const x = Float32Array.from(
+        { length: large.length * C },
+        (_, i) => large[Math.floor(i / C)]! * (i % 2 ? 1 : 0.5),
+      );
+      const w = new Float32Array(C).fill(1);
+      const buffers = { y: x.map(() => 0), mean: new Float32Array(4), rstd: new Float32Array(4), x, w };
+      const norm: KernelCase = { kernel, buffers, outputs: ["y", "rstd"], scalars: { N: 4, C, eps: 1e-6 } };
+      const { y, rstd } = runCase(backend, norm);
+      expect([...rstd!].map(Number.isNaN)).toEqual([true, true, true, false]);
+      for (const [i, value] of y!.entries()) expect(Number.isNaN(value)).toBe(i < 3 * C);
+      // What follows must not turn it into a score again.
+      const head = { losses: new Float32Array(4), x: y!, w: w.map((_, i) => i), targets: new Int32Array(4) };
+      const headLoss: KernelCase = {
+        kernel: "headLoss",
+        buffers: head,
+        outputs: ["losses"],
+        scalars: { N: 4, C, V: 1 },
+      };
+      expect([...runCase(backend, headLoss)["losses"]!].map(Number.isNaN)).toEqual([true, true, true, false]);
+      for (const variant of variants) {
+        expect(bytesOf(runCase(variant.backend, norm)), variant.name).toEqual(
+          bytesOf(runCase(variants[0]!.backend, norm)),
+        );
+      }
+    },
+  );
+
   test("a target of -1 costs nothing and pulls no gradient; below -1 is a RangeError", () => {
     const [N, C, V] = [2, 3, 4];
     const buffers = {

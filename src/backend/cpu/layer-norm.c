@@ -27,12 +27,12 @@ static void layer_norm_task(void *arguments, int block, int worker) {
     float *y = k->y + (size_t)n * C;
     f32x16 sum = zero16(), squares = zero16();
     EACH_VECTOR(c, count, C) sum = add16(sum, load_up_to(x + c, count));
-    const float mean = sum16(sum) / (float)C;
+    const float mean = finite_or_nan(sum16(sum)) / (float)C;
     EACH_VECTOR(c, count, C) {
       const f32x16 d = centered(x + c, set16(mean), count);
       squares = fma16(d, d, squares);
     }
-    const float rstd = 1.0f / __builtin_sqrtf(sum16(squares) / (float)C + k->eps);
+    const float rstd = 1.0f / __builtin_sqrtf(finite_or_nan(sum16(squares)) / (float)C + k->eps);
     k->mean_out[n] = mean;
     k->rstd_out[n] = rstd;
     EACH_VECTOR(c, count, C) {

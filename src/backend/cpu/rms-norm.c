@@ -21,7 +21,7 @@ static void rms_norm_task(void *arguments, int block, int worker) {
       const f32x16 v = load_up_to(x + c, count);
       squares = fma16(v, v, squares);
     }
-    const float rstd = 1.0f / __builtin_sqrtf(sum16(squares) / (float)C + k->eps);
+    const float rstd = 1.0f / __builtin_sqrtf(finite_or_nan(sum16(squares)) / (float)C + k->eps);
     k->rstd[n] = rstd;
     EACH_VECTOR(c, count, C) {
       const f32x16 scaled = mul16(load_up_to(x + c, count), set16(rstd));

@@ -33,6 +33,9 @@ INLINE void store_up_to(float *p, f32x16 x, int64_t n) {
   else store_part(p, x, (int)n);
 }
 
+// An overflow must not end as 1/sqrt(inf) = 0, which looks like a result.
+INLINE float finite_or_nan(float x) { return x + (x - x); }
+
 typedef struct {
   float *out;
   const float *partial; // (blocks, stride)

@@ -2,6 +2,7 @@
 
 import { optionalReals, reals } from "../host-memory.ts";
 import type { LayerNormArgs, LayerNormGradientArgs } from "../kernels.ts";
+import { finiteOrNaN } from "./finite-sum.ts";
 
 export function layerNorm(args: LayerNormArgs): void {
   const { N, C, eps } = args;
@@ -14,10 +15,10 @@ export function layerNorm(args: LayerNormArgs): void {
   for (let n = 0; n < N; n++) {
     let sum = 0;
     for (let c = 0; c < C; c++) sum += x[n * C + c]!;
-    const m = sum / C;
+    const m = finiteOrNaN(sum) / C;
     let squares = 0;
     for (let c = 0; c < C; c++) squares += (x[n * C + c]! - m) ** 2;
-    const r = 1 / Math.sqrt(squares / C + eps);
+    const r = 1 / Math.sqrt(finiteOrNaN(squares) / C + eps);
     mean[n] = m;
     rstd[n] = r;
     for (let c = 0; c < C; c++) y[n * C + c] = w[c]! * (x[n * C + c]! - m) * r + (b ? b[c]! : 0);

@@ -2,6 +2,7 @@
 
 import { reals } from "../host-memory.ts";
 import type { RmsNormArgs, RmsNormGradientArgs } from "../kernels.ts";
+import { finiteOrNaN } from "./finite-sum.ts";
 
 export function rmsNorm(args: RmsNormArgs): void {
   const { N, C, eps } = args;
@@ -12,7 +13,7 @@ export function rmsNorm(args: RmsNormArgs): void {
   for (let n = 0; n < N; n++) {
     let sum = 0;
     for (let c = 0; c < C; c++) sum += x[n * C + c]! ** 2;
-    const scale = 1 / Math.sqrt(sum / C + eps);
+    const scale = 1 / Math.sqrt(finiteOrNaN(sum) / C + eps);
     rstd[n] = scale;
     for (let c = 0; c < C; c++) y[n * C + c] = w[c]! * x[n * C + c]! * scale;
   }
