@@ -1,8 +1,10 @@
 // Where the native library comes from, and what a user reads when there is none.
 
 import {
+  appendFileSync,
   chmodSync,
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -13,7 +15,7 @@ import {
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { compilerOnPath, findLibrary, usableIsas } from "../../src/backend/cpu/build.ts";
+import { compilerOnPath, findLibrary, prebuiltPath, sourceFolder, usableIsas } from "../../src/backend/cpu/build.ts";
 import { createCpuBackend } from "../../src/backend/cpu/index.ts";
 import { describeCpu, deviceClassOf, openBackend, resolveDevice } from "../../src/backend/index.ts";
 import { UserError } from "../../src/util/errors.ts";
@@ -107,11 +109,7 @@ describe.skipIf(withoutCompiler !== "")(`with a compiler${withoutCompiler}`, () 
   });
 
   test("the package's prebuilt library serves where there is no compiler", { timeout: 120_000 }, async () => {
-    const built = await findLibrary(isa!);
-    const prebuilt = path.join(folder, "prebuilt", `${process.platform}-${process.arch}`, `cpu-${isa}.so`);
-    mkdirSync(path.dirname(prebuilt), { recursive: true });
-    copyFileSync(built.path!, prebuilt);
-    vi.stubEnv("STLM_PACKAGE_ROOT", folder);
+    await makePackage();
     vi.stubEnv("PATH", folder);
     vi.stubEnv("CC", "");
     expect(resolveDevice("auto")).toBe("cpu");
@@ -119,7 +117,39 @@ describe.skipIf(withoutCompiler !== "")(`with a compiler${withoutCompiler}`, () 
     expect(backend.info.description).toBe(`cpu (${isa}, 1 threads, prebuilt)`);
     backend.close();
   });
+
+  test("a prebuilt library of other sources or without their digest is refused", { timeout: 120_000 }, async () => {
+    const prebuilt = await makePackage();
+    copyFileSync(prebuilt, path.join(path.dirname(prebuilt), `cpu-${isa}.so`));
+    appendFileSync(path.join(sourceFolder(), "rms-norm.c"), "int changed;\n");
+    vi.stubEnv("PATH", folder);
+    vi.stubEnv("CC", "");
+    expect(resolveDevice("auto")).toBe("reference");
+    const { message } = await failureOf(createCpuBackend({ isa: isa! }));
+    expect(message).toMatch(/no C compiler .* on the PATH\n\(the prebuilt library is of other sources: .*cpu-/);
+  });
+
+  test("a compiler that fails gives way to a matching prebuilt library alone", { timeout: 120_000 }, async () => {
+    await makePackage();
+    vi.stubEnv("XDG_CACHE_HOME", folder);
+    vi.stubEnv("CC", fakeCompiler("echo broken header >&2; exit 1"));
+    expect(await findLibrary(isa!)).toEqual({ path: prebuiltPath(isa!), isa, source: "prebuilt" });
+    appendFileSync(path.join(sourceFolder(), "rms-norm.c"), "int changed;\n");
+    const { message } = await failureOf(createCpuBackend({ isa: isa! }));
+    expect(message).toMatch(/fake-cc: broken header\n\(the prebuilt library is of other sources/);
+  });
 });
+
+/** A package in `folder` with the sources and their prebuilt library, whose path is returned. */
+async function makePackage(): Promise<string> {
+  const built = await findLibrary(isa!);
+  const sources = sourceFolder();
+  vi.stubEnv("STLM_PACKAGE_ROOT", folder);
+  cpSync(sources, sourceFolder(), { recursive: true });
+  mkdirSync(path.dirname(prebuiltPath(isa!)), { recursive: true });
+  copyFileSync(built.path!, prebuiltPath(isa!));
+  return prebuiltPath(isa!);
+}
 
 function fakeCompiler(body: string): string {
   const file = path.join(folder, "fake-cc");

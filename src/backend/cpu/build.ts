@@ -76,22 +76,31 @@ export function compilerOnPath(): string | undefined {
   return undefined;
 }
 
-/** Where the package keeps its own library for this platform. */
-export function prebuiltPath(isa: Isa): string {
-  return path.join(packageRoot(), "prebuilt", `${process.platform}-${process.arch}`, `cpu-${isa}.so`);
+/** Where the package keeps its own libraries for this platform. */
+export function prebuiltFolder(): string {
+  return path.join(packageRoot(), "prebuilt", `${process.platform}-${process.arch}`);
 }
 
-/** The package's own library for this platform, or undefined. */
+/** The package's own library, named by the digest of what it is compiled from. */
+export function prebuiltPath(isa: Isa): string {
+  return path.join(prebuiltFolder(), `cpu-${isa}-${sourceDigest([], isa)}.so`);
+}
+
+/** The package's own library of these very sources and flags, or undefined: one of others would give other results. */
 export function prebuiltLibrary(isa: Isa): string | undefined {
+  if (!existsSync(prebuiltFolder())) return undefined;
   const file = prebuiltPath(isa);
   return existsSync(file) ? file : undefined;
 }
 
-/** The library for `isa`: cached, else compiled now (a few seconds), else prebuilt. Never throws for a missing compiler. */
+/**
+ * The library for `isa`: cached, else compiled now (a few seconds), else prebuilt. Never throws for a compiler that is
+ * missing or fails; the reason quotes it where no prebuilt library matches.
+ */
 export async function findLibrary(isa: Isa): Promise<Library> {
   const command = compilerOnPath();
   const prebuilt = prebuiltLibrary(isa);
-  let failure = "no C compiler (cc, gcc or clang) on the PATH and no prebuilt library for this platform";
+  let failure = "no C compiler (cc, gcc or clang) on the PATH";
   if (command) {
     try {
       const compiler = { command, version: await compilerVersion(command) };
@@ -101,7 +110,18 @@ export async function findLibrary(isa: Isa): Promise<Library> {
     }
   }
   if (prebuilt) return { path: prebuilt, isa, source: "prebuilt" };
-  return { path: undefined, reason: failure };
+  const stale = stalePrebuilt(isa);
+  if (stale) return { path: undefined, reason: `${failure}\n(the prebuilt library is of other sources: ${stale})` };
+  return { path: undefined, reason: command ? failure : `${failure} and no prebuilt library for this platform` };
+}
+
+/** A prebuilt library for `isa` whatever it was compiled from. */
+function stalePrebuilt(isa: Isa): string | undefined {
+  if (!existsSync(prebuiltFolder())) return undefined;
+  const name = readdirSync(prebuiltFolder())
+    .sort()
+    .find((file) => file.startsWith(`cpu-${isa}`));
+  return name && path.join(prebuiltFolder(), name);
 }
 
 async function compilerVersion(command: string): Promise<string> {
@@ -109,12 +129,10 @@ async function compilerVersion(command: string): Promise<string> {
   return stdout.split("\n")[0]!.trim();
 }
 
-/** Digest of all that decides the library's bytes. */
-function buildDigest(compiler: Compiler, isa: Isa): string {
+/** Digest of sources, flags and platform, and of what else is given: all that decides the library's bytes. */
+function sourceDigest(prefix: readonly string[], isa: Isa): string {
   const hash = createHash("sha256");
-  hash.update(
-    JSON.stringify([compiler.version, process.platform, process.arch, COMMON_FLAGS, ISA_FLAGS[isa], LINK_FLAGS]),
-  );
+  hash.update(JSON.stringify([...prefix, process.platform, process.arch, COMMON_FLAGS, ISA_FLAGS[isa], LINK_FLAGS]));
   const folder = sourceFolder();
   for (const file of readdirSync(folder).sort()) {
     if (/\.[ch]$/.test(file)) hash.update(`\n${file}\n`).update(readFileSync(path.join(folder, file)));
@@ -123,7 +141,7 @@ function buildDigest(compiler: Compiler, isa: Isa): string {
 }
 
 async function cachedOrCompiled(compiler: Compiler, isa: Isa): Promise<string> {
-  const name = `cpu-${isa}-${buildDigest(compiler, isa)}.so`;
+  const name = `cpu-${isa}-${sourceDigest([compiler.version], isa)}.so`;
   const folder = cacheFolder();
   const target = path.join(folder, name);
   if (!existsSync(target)) await compileLibrary(compiler.command, isa, target);
