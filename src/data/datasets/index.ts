@@ -2,6 +2,7 @@
 
 import { babylm } from "./babylm.ts";
 import { benchmarksFull } from "./benchmarks-full.ts";
+import { benchmarksHub } from "./benchmarks-hub.ts";
 import { bundledBenchmarks } from "./bundled-benchmarks.ts";
 import { bundledChat } from "./bundled-chat.ts";
 import { bundledSpeeches } from "./bundled-speeches.ts";
@@ -44,6 +45,7 @@ export const datasets = {
   tinystories,
   openhermes,
   babylm,
+  "benchmarks-hub": benchmarksHub,
 } as const satisfies Record<string, Dataset>;
 
 export type DatasetName = keyof typeof datasets;
