@@ -16,6 +16,8 @@ const NOT_SCORED: Readonly<Record<string, string>> = {
 export interface BenchmarkItems {
   readonly task: BenchmarkName;
   readonly items: readonly Item[];
+  /** How the items differ from the published ones, where the data set says so. */
+  readonly note?: string;
 }
 
 export interface BenchmarkSet {
@@ -44,11 +46,19 @@ export async function readBenchmarks(folder: string, options: ReadBenchmarksOpti
   const tasks: BenchmarkItems[] = [];
   for (const task of wanted) {
     const questions: Question[] = [];
+    const notes = new Set<string>();
     for (const file of files) {
-      if (file.benchmark === task) questions.push(...(await readQuestions(folder, file, benchmarks[task])));
+      if (file.benchmark !== task) continue;
+      questions.push(...(await readQuestions(folder, file, benchmarks[task])));
+      if (file.note !== undefined) notes.add(file.note);
     }
     const items = makeItems(task, questions, options.protocol);
-    if (items.length > 0) tasks.push({ task, items: smallestIds(items, options.maxItems) });
+    if (items.length === 0) continue;
+    tasks.push({
+      task,
+      items: smallestIds(items, options.maxItems),
+      ...(notes.size > 0 && { note: [...notes].join(" ") }),
+    });
   }
   const unknown = [...held].filter((benchmark) => !isBenchmarkName(benchmark)).sort();
   const reason = (benchmark: string) => NOT_SCORED[benchmark] ?? "no benchmark of this name is known";

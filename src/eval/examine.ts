@@ -11,13 +11,18 @@ import type { Encoder } from "./requests.ts";
 import { scoreItems } from "./score.ts";
 import type { Subject, SubjectInfo } from "./subject.ts";
 
+/** `note` says how the items differ from the published ones; absent where they do not. */
+export interface NotedMetrics extends BenchmarkMetrics {
+  readonly note?: string;
+}
+
 /** metrics.json. */
 export interface EvaluationMetrics {
   readonly subject: SubjectInfo;
   readonly protocol: Protocol;
   readonly validation: Perplexity;
   readonly test: Perplexity;
-  readonly benchmarks: Readonly<Record<string, BenchmarkMetrics>>;
+  readonly benchmarks: Readonly<Record<string, NotedMetrics>>;
   /** Benchmarks of the data set that were not scored, with the reason. */
   readonly skipped: Readonly<Record<string, string>>;
 }
@@ -54,12 +59,12 @@ export async function examine({ model, info }: Subject, options: ExamineOptions)
   const heldOutDone = performance.now();
 
   const items: ItemRow[] = [];
-  const figures: Record<string, BenchmarkMetrics> = {};
-  for (const { task, items: questions } of benchmarks.tasks) {
+  const figures: Record<string, NotedMetrics> = {};
+  for (const { task, items: questions, note } of benchmarks.tasks) {
     const onProgress = (done: number, total: number) => log.progress(done, total, "sequences", task);
     const rows = await scoreItems(model, questions, { protocol, tokenizer }, { signal, onProgress });
     items.push(...rows);
-    figures[task] = aggregate(rows, known[task]);
+    figures[task] = { ...aggregate(rows, known[task]), ...(note !== undefined && { note }) };
   }
   log.measure("held_out_seconds", (heldOutDone - started) / 1000);
   log.measure("benchmark_seconds", (performance.now() - heldOutDone) / 1000);

@@ -4,11 +4,13 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createReferenceBackend } from "../../src/backend/reference/index.ts";
+import { openShards } from "../../src/data/shards.ts";
 import { readDocuments, readItems } from "../../src/eval/items.ts";
 import { saveModel } from "../../src/models/checkpoint.ts";
 import { modelConfigSchema } from "../../src/models/config.ts";
 import { Transformer } from "../../src/models/transformer.ts";
 import { digestFile } from "../../src/util/digest.ts";
+import download from "../../stages/download.ts";
 import evaluate from "../../stages/evaluate.ts";
 import shard from "../../stages/shard.ts";
 import tokenize from "../../stages/tokenize.ts";
@@ -109,6 +111,17 @@ describe("the evaluate stage", () => {
     expect(digestFolder(again.outputs.evaluation)).toBe(digestFolder(folder));
   });
 
+  test("the data set's note on a benchmark stands beside its figures, and nothing where there is none", async () => {
+    const { outputs: fetched } = await runStage(download, { params: { dataset: "bundled-benchmarks" } });
+    const params = { control: "unigram", tasks: ["blimp", "hellaswag", "mmlu"], maxItems: 2 } as const;
+    const noted = { ...inputs, benchmarks: fetched.dataset };
+    const { outputs } = await runStage(evaluate, { inputs: noted, params: { ...params, tasks: [...params.tasks] } });
+    const { benchmarks } = readMetrics(outputs.evaluation);
+    expect(benchmarks.hellaswag.note).toMatch(/not capitalised.*not those of lm-evaluation-harness/);
+    expect(benchmarks.mmlu.note).toBe("Only questions of under 1,200 characters.");
+    expect(benchmarks.blimp).not.toHaveProperty("note");
+  });
+
   test("the uniform control needs log2(vocabSize) bits per token and is at chance where answers have equal tokens", async () => {
     const { outputs } = await runStage(evaluate, { inputs, params: { control: "uniform" } });
     const metrics = readMetrics(outputs.evaluation);
@@ -123,6 +136,21 @@ describe("the evaluate stage", () => {
       return readMetrics(outputs.evaluation).test.bitsPerByte;
     };
     expect(await bits("unigram")).toBeLessThan((await bits("uniform")) - 1);
+  });
+
+  test("the unigram control knows the ids of the train split alone", async () => {
+    const shards = openShards(inputs.shards);
+    const counts = new Map<number, number>();
+    const train = shards.split("train");
+    for (const id of train.readWindow(0, train.tokens)) counts.set(id, (counts.get(id) ?? 0) + 1);
+    const total = train.tokens + BYTES_VOCABULARY;
+    let nats = 0;
+    for (const { ids } of shards.split("validation").documents()) {
+      for (const id of ids) nats -= Math.log(((counts.get(id) ?? 0) + 1) / total);
+    }
+    shards.close();
+    const { outputs } = await runStage(evaluate, { inputs, params: { control: "unigram", tasks: ["blimp"] } });
+    expect(readMetrics(outputs.evaluation).validation.nats / nats).toBeCloseTo(1, 6);
   });
 
   test("the paper's protocol and subsets are parameters", async () => {

@@ -1,6 +1,7 @@
 // Small, repeatable subsets of six benchmarks: items picked by sorting SHA-256 of their text
 // (BLiMP's by paradigm and pair: scripts/make-blimp-subset.mjs).
 
+import { REDUCED_HELLASWAG } from "./benchmarks-full.ts";
 import { bundledFile, type Dataset, PLAIN_TEXT } from "./dataset.ts";
 
 export const bundledBenchmarks: Dataset = {
@@ -27,6 +28,7 @@ export const bundledBenchmarks: Dataset = {
         "1c2aeca5ab574cd0512178c68be4415956ff353a8d6ec6be583a63e672e57c3f",
       ),
       benchmark: "hellaswag",
+      note: REDUCED_HELLASWAG,
     },
     {
       ...bundledFile(
@@ -51,6 +53,7 @@ export const bundledBenchmarks: Dataset = {
         "ddd950950afa8a8c92ff83ac82bc8bf2a23dd3d1360b0346e023d5786d86f3f4",
       ),
       benchmark: "mmlu",
+      note: "Only questions of under 1,200 characters.",
     },
     {
       ...bundledFile(

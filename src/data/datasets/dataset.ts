@@ -27,6 +27,8 @@ export interface DatasetFile {
   readonly bytes?: number;
   /** The benchmark whose items the file holds (`blimp`). */
   readonly benchmark?: string;
+  /** One sentence on how the benchmark's items differ from the published ones; printed beside its figures. */
+  readonly note?: string;
   /** Overrides the data set's rule: the parts of a mix differ. */
   readonly text?: TextRule;
 }

@@ -25,6 +25,7 @@ const manifestSchema = z.strictObject({
       sha256: z.string().refine(isDigest),
       format: z.enum(fileFormats),
       benchmark: z.string().optional(),
+      note: z.string().optional(),
       text: textSchema.optional(),
     }),
   ),

@@ -64,6 +64,7 @@ export async function acquireDataset(dataset: Dataset, folder: string, context: 
       sha256,
       format: file.format,
       benchmark: file.benchmark,
+      note: file.note,
       text: file.text,
     })),
     text: dataset.text,

@@ -1,5 +1,6 @@
 // HellaSwag: which of four endings follows a scene (Zellers et al. 2019). Reads the hub's columns (`ctx_a`, `ctx_b`,
-// `activity_label`), and the reduced form (`query`, `endings`, `label`), whose brackets are already removed.
+// `activity_label`), and the reduced form (`query`, `endings`, `label`), whose brackets are already removed,
+// with a context not capitalised and endings without leading spaces: close to the harness's requests, not equal to them.
 
 import { z } from "zod";
 import { type Benchmark, goldFirst, type Question } from "../item.ts";

@@ -29,6 +29,17 @@ test("every file of the package is there with its pinned bytes", () => {
   }
 });
 
+test("data sets whose HellaSwag or MMLU differs from the published items say so, and the hub's need not", () => {
+  const noted = (dataset: Dataset) => dataset.files.flatMap(({ benchmark, note }) => (note ? [[benchmark, note]] : []));
+  const reduced = ["hellaswag", expect.stringContaining("not those of lm-evaluation-harness byte for byte")];
+  expect(noted(datasets["bundled-benchmarks"])).toEqual([
+    reduced,
+    ["mmlu", expect.stringContaining("1,200 characters")],
+  ]);
+  expect(noted(datasets["benchmarks-full"])).toEqual([reduced]);
+  expect(noted(datasets["benchmarks-hub"])).toEqual([]);
+});
+
 test("files of the hub are named at a pinned revision", () => {
   const urls = all.flatMap((dataset) =>
     dataset.files.flatMap((file) => (file.source.kind === "url" ? file.source.urls : [])),
