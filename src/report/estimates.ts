@@ -27,7 +27,9 @@ export interface Estimate {
 
 /** Creates the table `estimates` from `scores` and `parts`. */
 export async function createEstimates(database: ReportDatabase): Promise<readonly Estimate[]> {
-  const spreads = new Map((await itemErrors(database)).map((row) => [`${row["arm"]} ${row["metric"]}`, row]));
+  const spreads = new Map(
+    (await clusterErrors(database, "arms")).map((row) => [`${row["arm"]} ${row["metric"]}`, row]),
+  );
   const groups = await database.query(`
     SELECT arm, metric, list(value ORDER BY evaluation) AS "values", list(digest ORDER BY evaluation) AS digests,
            max(items) AS items
@@ -58,23 +60,25 @@ export async function createEstimates(database: ReportDatabase): Promise<readonl
 }
 
 /**
- * Cluster-robust standard error of a ratio of sums, for the average of an arm's runs: with r_i = numerator_i - value *
+ * Cluster-robust standard error of a ratio of sums, for the average of an arm's runs, or of the runs of all trained models: with r_i = numerator_i - value *
  * denominator_i, se^2 = C / (C - 1) * sum over clusters of (sum r_i)^2 / (sum denominator)^2.
  */
-function itemErrors(database: ReportDatabase): Promise<Row[]> {
+export function clusterErrors(database: ReportDatabase, of: "arms" | "models"): Promise<Row[]> {
   return database.query(`
     WITH averaged AS (
-      SELECT arm, metric, cluster, item, avg(numerator) AS numerator, avg(denominator) AS denominator
+      SELECT label AS arm, metric, cluster, item, avg(numerator) AS numerator, avg(denominator) AS denominator
       FROM parts JOIN evaluations USING (evaluation) JOIN scores USING (evaluation, metric)
+           JOIN (SELECT arm, ${of === "arms" ? "arm" : "'models'"} AS label FROM arms
+                 ${of === "arms" ? "" : "WHERE NOT control"}) USING (arm)
       WHERE NOT diverged AND value IS NOT NULL
-      GROUP BY arm, metric, cluster, item ORDER BY arm, metric, cluster, item),
+      GROUP BY label, metric, cluster, item ORDER BY label, metric, cluster, item),
     totals AS (SELECT arm, metric, sum(numerator) / sum(denominator) AS value, sum(denominator) AS total
                FROM averaged GROUP BY arm, metric),
-    residuals AS (SELECT arm, metric, cluster, any_value(total) AS total,
+    residuals AS (SELECT arm, metric, cluster, any_value(value) AS value, any_value(total) AS total,
                          sum(numerator - value * denominator) AS residual
                   FROM averaged JOIN totals USING (arm, metric)
                   GROUP BY arm, metric, cluster ORDER BY arm, metric, cluster)
-    SELECT arm, metric, count(*) AS clusters,
+    SELECT arm, metric, any_value(value) AS value, count(*) AS clusters,
            CASE WHEN count(*) > 1 THEN sqrt(count(*) / (count(*) - 1) * sum(residual * residual)) / any_value(total) END
              AS error
     FROM residuals GROUP BY arm, metric ORDER BY arm, metric`);

@@ -6,6 +6,7 @@ import { compare } from "./comparison.ts";
 import { ReportDatabase } from "./db.ts";
 import { createEstimates } from "./estimates.ts";
 import { curveFigure, type Figure, finalFigure } from "./figure.ts";
+import { createGuessingTests } from "./guessing.ts";
 import type { Hypothesis } from "./hypothesis.ts";
 import { type ReportArtifact, type ReportInputs, type Runs, readJson, readRuns } from "./inputs.ts";
 import { loadRuns } from "./load.ts";
@@ -33,6 +34,7 @@ export async function buildReport(inputs: ReportInputs, options: ReportOptions):
     await loadRuns(database, runs);
     await createSplits(database, inputs.shards);
     await createEstimates(database);
+    await createGuessingTests(database);
     const verdicts = await reachVerdicts(database, runs, options);
     await createVerdicts(database, runs, verdicts);
     return await compose(database, verdicts, options);
@@ -66,7 +68,15 @@ async function compose(
   const sections: (readonly [string, readonly (string | undefined)[]])[] = [
     [`# ${title}`, [await headline(database, verdicts)]],
     ["## What was run", [await render(tables.models), await render(tables.training), await render(tables.corpus)]],
-    ["## Results", [await render(tables.results), ...figures.map(figureMarkdown), await render(tables.published)]],
+    [
+      "## Results",
+      [
+        await render(tables.results),
+        await render(tables.guessing),
+        ...figures.map(figureMarkdown),
+        await render(tables.published),
+      ],
+    ],
     [
       "## Registered claims",
       [

@@ -1,9 +1,8 @@
 // The sentences of the report, each made from data: what was run, the headline, verdicts, negative results, limits.
 
 import type { ReportDatabase, Row } from "./db.ts";
-import { cite, enumerate, formatNumber, plural } from "./markdown.ts";
+import { cite, enumerate, formatNumber, formatP, plural } from "./markdown.ts";
 import { type MetricName, metrics } from "./metrics.ts";
-import { metricsAtChance } from "./tables/results.ts";
 import { ALPHA, POWER, type Verdict, verdicts as vocabulary } from "./verdict.ts";
 
 /** The first paragraph: what was trained, who leads and whether that means anything, and what became of the claims. */
@@ -58,20 +57,33 @@ function spread(error: Row[string] | undefined, digits: number): string {
   return typeof error === "number" ? ` ± ${formatNumber(error, digits)}` : "";
 }
 
+/** What the tests of guessing.ts found, and where a unigram model, which reads no context, does better. */
 async function benchmarkSentence(database: ReportDatabase): Promise<string[]> {
-  const rows = await database.query(`
-    SELECT DISTINCT metric FROM estimates JOIN chance USING (metric) JOIN arms USING (arm) WHERE NOT control`);
-  const measured = new Set(rows.map((row) => row["metric"] as MetricName));
-  const names = (list: readonly MetricName[]) => enumerate(list.map((name) => metrics[name].label));
-  const plain = (Object.keys(metrics) as MetricName[]).filter((name) => measured.has(name) && !name.endsWith("_norm"));
-  if (plain.length === 0) return [];
-  const atChance = (await metricsAtChance(database)).filter((name) => plain.includes(name));
-  const above = plain.filter((name) => !atChance.includes(name));
-  const off =
-    above.length > 0
-      ? `Some model can be told from guessing on ${names(above)}`
-      : "No benchmark tells any model from guessing";
-  return [atChance.length > 0 && above.length > 0 ? `${off}; none on ${names(atChance)}.` : `${off}.`];
+  const rows = await database.query("SELECT * FROM guessing ORDER BY position");
+  const number = (row: Row, column: string) => formatNumber(row[column] as number, 1);
+  const above = rows.filter((row) => row["verdict"] === "above chance");
+  const others = rows.filter((row) => !above.includes(row));
+  const figures = above.map(
+    (row) =>
+      `${row["label"]} (${number(row, "value")}${spread(row["se"], 1)} against ${number(row, "chance")}, adjusted p ${formatEquals(row["p"] as number)})`,
+  );
+  const better = rows.filter((row) => ((row["unigram"] as number | null) ?? 0) > (row["value"] as number));
+  const unigram = better.map((row) => {
+    const digests = (row["unigramDigests"] as string[]).map(cite).join(" ");
+    return `${number(row, "unigram")} on ${row["label"]} against the models' ${number(row, "value")} (${digests})`;
+  });
+  return [
+    ...(above.length > 0 ? [`The mean of all runs lies above chance on ${enumerate(figures)}.`] : []),
+    ...(others.length > 0 ? [`Not told from guessing: ${enumerate(others.map((row) => String(row["label"])))}.`] : []),
+    ...(unigram.length > 0
+      ? [`A unigram model, which reads no context, scores higher than the models' mean: ${enumerate(unigram)}.`]
+      : []),
+  ];
+}
+
+function formatEquals(p: number): string {
+  const text = formatP(p);
+  return text.startsWith("<") ? text : `= ${text}`;
 }
 
 function verdictSentence(verdicts: readonly Verdict[]): string {

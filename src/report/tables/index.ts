@@ -3,6 +3,7 @@
 import arms from "./arms.ts";
 import corpus from "./corpus.ts";
 import cost from "./cost.ts";
+import guessing from "./guessing.ts";
 import hypotheses from "./hypotheses.ts";
 import models from "./models.ts";
 import pairs from "./pairs.ts";
@@ -11,4 +12,4 @@ import results from "./results.ts";
 import runs from "./runs.ts";
 import training from "./training.ts";
 
-export const tables = { models, training, corpus, results, published, hypotheses, pairs, runs, arms, cost };
+export const tables = { models, training, corpus, results, guessing, published, hypotheses, pairs, runs, arms, cost };

@@ -3,7 +3,7 @@
 
 import type { ReportDatabase } from "../db.ts";
 import { enumerate, formatNumber, plural } from "../markdown.ts";
-import { isAccuracy, type MetricName, metricNames, metrics } from "../metrics.ts";
+import { type MetricName, metricNames, metrics } from "../metrics.ts";
 import { type Column, defineTable } from "../table.ts";
 
 const shown = metricNames.filter((name) => !name.endsWith("_norm"));
@@ -64,22 +64,12 @@ export default defineTable({
   ],
 });
 
-/** Benchmarks on which no model can be told from guessing. */
-export async function metricsAtChance(database: ReportDatabase): Promise<MetricName[]> {
-  const rows = await database.query(`
-    SELECT e.metric FROM estimates e JOIN chance c USING (metric) JOIN arms a USING (arm)
-    WHERE NOT a.control GROUP BY e.metric HAVING NOT bool_or(coalesce(e.low > c.value OR e.high < c.value, false))`);
-  const found = new Set(rows.map((row) => row["metric"]));
-  return metricNames.filter((name) => found.has(name) && isAccuracy(name));
-}
-
 async function chanceNotes(database: ReportDatabase): Promise<string[]> {
-  const atChance = (await metricsAtChance(database)).filter((name) => shown.includes(name));
-  if (atChance.length === 0) return [];
-  const names = enumerate(atChance.map((name) => metrics[name].label));
+  const rows = await database.query("SELECT label FROM guessing WHERE verdict <> 'above chance' ORDER BY position");
+  if (rows.length === 0) return [];
   return [
-    `**At chance: ${names}.** No model's 95 % interval excludes guessing there, so differences between models in ` +
-      `${atChance.length === 1 ? "this column" : "these columns"} mean nothing.`,
+    `**Not told from guessing: ${enumerate(rows.map((row) => String(row["label"])))}.** The models' mean is not shown to lie above chance there ` +
+      `(next table), so differences between models in ${rows.length === 1 ? "this column" : "these columns"} are no evidence of skill.`,
   ];
 }
 
