@@ -48,7 +48,14 @@ export interface ActionPreimage {
   readonly determinism: DeterminismClass;
   /** Machines of one class give equal bytes; others need not. Only for stages that compute on a device. */
   readonly device?: { readonly class: string };
+  /**
+   * Node's major version, `node20`: V8's exp, cos, log and pow round differently from one to another, and draw initial
+   * weights and position tables and compute all that the reference device does. Only for stages that compute on a device.
+   */
+  readonly runtime?: string;
 }
+
+const RUNTIME = `node${process.versions.node.split(".")[0]}`;
 
 export interface KeyContext {
   /** The lab, where a command's deps lie. */
@@ -86,7 +93,7 @@ export function actionPreimage(node: StageNode, inputs: ActionPreimage["inputs"]
     ...(files.length > 0 ? { files: Object.fromEntries(files) } : {}),
     ...(definition.seeded ? { seed: node.seed } : {}),
     determinism: definition.determinism,
-    ...(definition.device ? { device: { class: context.deviceClass(context.device) } } : {}),
+    ...(definition.device ? { device: { class: context.deviceClass(context.device) }, runtime: RUNTIME } : {}),
   };
 }
 

@@ -4,11 +4,14 @@ import os from "node:os";
 import path from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, test } from "vitest";
+import { z } from "zod";
 import { childEnvironment } from "../../src/pipeline/environment.ts";
 import { type ActionPreimage, actionPreimage, stageKey } from "../../src/pipeline/key.ts";
+import type { CodeFingerprint } from "../../src/pipeline/modules.ts";
 import type { Pipeline, StageNode } from "../../src/pipeline/node.ts";
 import { planPipeline } from "../../src/pipeline/planner.ts";
 import { selectNodes } from "../../src/pipeline/selection.ts";
+import { defineStage } from "../../src/pipeline/stage.ts";
 import { openStore } from "../../src/store/store.ts";
 import { digestBytes } from "../../src/util/digest.ts";
 
@@ -110,9 +113,34 @@ test("every field of the preimage moves the key, and the order of members does n
     { seed: 2 },
     { determinism: "external" },
     { device: { class: "cuda-sm90" } },
+    { runtime: "node99" },
   ];
   const keys = [preimage, ...changes.map((change) => ({ ...preimage, ...change }))].map(stageKey);
   assert.equal(new Set(keys).size, keys.length);
+});
+
+test("stages that compute on a device, and no others, hold its class and the major version of Node in their keys", () => {
+  const node = commands([[]]).nodes[0]!;
+  const of = (device: boolean) => {
+    const definition = defineStage({
+      doc: "",
+      params: z.strictObject({}),
+      outputs: {},
+      determinism: "bitwise",
+      device,
+      inputs: {},
+      run: async () => {},
+    });
+    const module = { use: "sum", file: "", bundleFile: "", code: {} as CodeFingerprint, definition };
+    return actionPreimage(
+      { ...node, work: { kind: "module", module } },
+      {},
+      { root, device: "cpu", deviceClass: () => "cpu-f32" },
+    );
+  };
+  assert.deepEqual(of(true).device, { class: "cpu-f32" });
+  assert.equal(of(true).runtime, `node${/\d+/.exec(process.version)![0]}`);
+  assert.ok(!("device" in of(false)) && !("runtime" in of(false)));
 });
 
 test("an unknown stage is answered with the names there are, an unknown instance with its siblings", () => {
