@@ -21,30 +21,35 @@ import { prettyCanonicalJson } from "../src/util/canonical-json.ts";
 /** Tokens computed at once where `microBatch` is not given: enough to keep matrix products busy on a CPU. */
 const MICRO_BATCH_TOKENS = 2048;
 
-const params = z.strictObject({
-  model: modelConfigSchema,
-  steps: z.int().min(1).describe("Updates of the weights"),
-  batchTokens: z.int().min(1).describe("Tokens of one step, a multiple of model.contextWindow"),
-  microBatch: z
-    .int()
-    .min(1)
-    .optional()
-    .describe("Sequences computed at once; as many as fit 2,048 tokens where not given"),
-  learningRate: z.number().positive(),
-  minLearningRate: z.number().min(0).describe("Where the schedule ends"),
-  warmupSteps: z.int().min(0),
-  schedule: z.enum(scheduleNames).default("cosine"),
-  weightDecay: z.number().min(0).default(0.1).describe("Of matrices; gains and biases do not decay"),
-  beta1: z.number().min(0).lt(1).default(0.9),
-  beta2: z.number().min(0).lt(1).default(0.95),
-  eps: z.number().positive().default(1e-8),
-  clip: z.number().positive().default(1).describe("Bound of the global gradient norm"),
-  evalEvery: z.int().min(1).default(100).describe("Steps between evaluations on the watched validation slice"),
-  evalTokens: z.int().min(1).default(16_384).describe("Least size of that slice; whole leading documents"),
-  checkpointEvery: z.int().min(1).default(100).describe("Steps between checkpoints"),
-  maxLoss: z.number().positive().optional().describe("A loss above this after the warm-up ends the run as diverged"),
-  precision: z.literal("f32").default("f32"),
-});
+const params = z
+  .strictObject({
+    model: modelConfigSchema,
+    steps: z.int().min(1).describe("Updates of the weights"),
+    batchTokens: z.int().min(1).describe("Tokens of one step, a multiple of model.contextWindow"),
+    microBatch: z
+      .int()
+      .min(1)
+      .optional()
+      .describe("Sequences computed at once; as many as fit 2,048 tokens where not given"),
+    learningRate: z.number().positive(),
+    minLearningRate: z.number().min(0).describe("Where the schedule ends"),
+    warmupSteps: z.int().min(0),
+    schedule: z.enum(scheduleNames).default("cosine"),
+    weightDecay: z.number().min(0).default(0.1).describe("Of matrices; gains and biases do not decay"),
+    beta1: z.number().min(0).lt(1).default(0.9),
+    beta2: z.number().min(0).lt(1).default(0.95),
+    eps: z.number().positive().default(1e-8),
+    clip: z.number().positive().default(1).describe("Bound of the global gradient norm"),
+    evalEvery: z.int().min(1).default(100).describe("Steps between evaluations on the watched validation slice"),
+    evalTokens: z.int().min(1).default(16_384).describe("Least size of that slice; whole leading documents"),
+    checkpointEvery: z.int().min(1).default(100).describe("Steps between checkpoints"),
+    maxLoss: z.number().positive().optional().describe("A loss above this after the warm-up ends the run as diverged"),
+    precision: z.literal("f32").default("f32"),
+  })
+  .refine((params) => params.minLearningRate <= params.learningRate, {
+    path: ["minLearningRate"],
+    message: "minLearningRate must not be above learningRate: a schedule ends below its peak",
+  });
 
 export default defineStage({
   doc: "Train a language model on shards; the result is the same bytes whether or not the run was interrupted.",
@@ -57,6 +62,11 @@ export default defineStage({
 
   async run({ params, inputs, outputs, seed, device, threads, work, signal, log }) {
     const started = performance.now();
+    if (params.warmupSteps >= params.steps) {
+      log.warn(
+        `warmupSteps is ${params.warmupSteps} and there are ${params.steps} steps: the learning rate only rises and its schedule never begins`,
+      );
+    }
     const shards = openShards(inputs.shards.path());
     const { vocabSize, endOfText, tokenizer } = shards.manifest;
     const backend = await openBackend(device, { threads, warn: (message) => log.warn(message) });

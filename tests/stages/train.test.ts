@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { writeShards } from "../../src/data/shard-writer.ts";
+import type { SplitName } from "../../src/data/split.ts";
 import { TokensWriter } from "../../src/data/tokens.ts";
 import { digestBytes } from "../../src/util/digest.ts";
 import train from "../../stages/train.ts";
@@ -12,16 +13,17 @@ import { digestFolder, type RunStageOptions, runStage, temporaryFolder } from ".
 const VOCABULARY = 257;
 const tokenizer = digestBytes("bytes");
 
-/** A `shards` artifact of short sentences as bytes. */
-async function makeShards(documents: number): Promise<string> {
+/** A `shards` artifact of short sentences as bytes; `animals` names the one of each split. */
+async function makeShards(documents: number, animals: Partial<Record<SplitName, string>> = {}): Promise<string> {
   const folder = temporaryFolder("tokens");
   const layout = { dtype: "uint16", vocabSize: VOCABULARY, endOfText: 256, tokenizer } as const;
   const writer = new TokensWriter((name) => path.join(folder, name), layout);
   for (let i = 0; i < documents; i++) {
-    const text = `The cat number ${i * i} sat on the mat.`;
+    const split = i % 5 === 4 ? "validation" : i % 5 === 3 ? "test" : "train";
+    const text = `The ${animals[split] ?? "cat"} number ${i * i} sat on the mat.`;
     const utf8 = Buffer.from(text);
     const hash = Buffer.from(digestBytes(utf8).slice("sha256:".length), "hex");
-    writer.write({ text, utf8, hash, split: i % 5 === 4 ? "validation" : "train" }, Uint16Array.from(utf8));
+    writer.write({ text, utf8, hash, split }, Uint16Array.from(utf8));
   }
   writer.finish({ duplicates: 0, empty: 0, replaced: 0 });
   const shards = temporaryFolder("shards");
@@ -97,6 +99,38 @@ describe("the train stage", () => {
     expect(summary).toMatchObject({ status: "diverged", steps: 2 });
     expect(summary.reason).toMatch(/above the bound 0.1 at step 3/);
     expect(log.join()).toContain("Training diverged");
+  });
+
+  test("weights come from the train split and the curve from the validation split alone", async () => {
+    const runOn = async (animals: Partial<Record<SplitName, string>>) => {
+      const { model } = (await run({ inputs: { shards: await makeShards(30, animals) } })).outputs;
+      const weights = digestBytes(readFileSync(path.join(model, "model.safetensors")));
+      const { train_loss, val_loss } = readJson(model, "summary.json");
+      return { weights, train_loss, val_loss, all: digestFolder(model) };
+    };
+    const cats = await runOn({});
+    expect(await runOn({ test: "dog" })).toEqual(cats);
+    const validated = await runOn({ validation: "dog" });
+    expect(validated).toMatchObject({ weights: cats.weights, train_loss: cats.train_loss });
+    expect(validated.val_loss).not.toBe(cats.val_loss);
+    const trained = await runOn({ train: "dog" });
+    expect(trained.weights).not.toBe(cats.weights);
+    expect(trained.train_loss).not.toBe(cats.train_loss);
+  });
+
+  test("a schedule that ends above its peak is refused in one sentence", () => {
+    const { success, error } = train.params.safeParse({ ...params, minLearningRate: 2e-2 });
+    expect(success).toBe(false);
+    expect(error!.issues).toMatchObject([
+      { path: ["minLearningRate"], message: expect.stringMatching(/^minLearningRate must not be above learningRate/) },
+    ]);
+    expect(train.params.safeParse({ ...params, minLearningRate: params.learningRate }).success).toBe(true);
+  });
+
+  test("a warm-up that the steps cut short is warned of", async () => {
+    const { log } = await run({ params: { ...params, steps: 2, warmupSteps: 2 } });
+    expect(log.join()).toContain("warmupSteps is 2 and there are 2 steps: the learning rate only rises");
+    expect((await run()).log.join()).not.toContain("warmupSteps");
   });
 
   test("an unknown parameter and a batch that cannot be cut are refused", async () => {
