@@ -52,7 +52,16 @@ export function philox(
  * What a stream of numbers is for. The pair (seed, purpose) is the key; counters are (index, step, layer, 0).
  * The numbers are part of every result: append, never renumber.
  */
-export const PURPOSE = { init: 1, window: 2, dropout: 3, bootstrap: 4, sample: 5, split: 6, shuffle: 7, retry: 8 } as const;
+export const PURPOSE = {
+  init: 1,
+  window: 2,
+  dropout: 3,
+  bootstrap: 4,
+  sample: 5,
+  split: 6,
+  shuffle: 7,
+  retry: 8,
+} as const;
 
 /** A stateless stream of random numbers: draw by position. */
 export class CounterRandom {
