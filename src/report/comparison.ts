@@ -71,9 +71,6 @@ export async function compare(
   if (diverged.size > 0) return stop("invalid", `${enumerate([...diverged])} diverged`);
   if (treated.length === 0) return stop("not-run", `no evaluated run has ${axesText(hypothesis.treatment)}`);
   if (controls.length === 0) return stop("not-run", `no evaluated run has ${axesText(hypothesis.control)}`);
-  const protocols = new Set([...treated, ...controls].map(({ metrics }) => metrics.protocol));
-  if (protocols.size > 1)
-    return stop("invalid", `its runs were scored under the protocols ${enumerate([...protocols])}`);
   for (const arm of [treated, controls]) {
     const twin = arm.find(({ artifact }, i) => arm.findIndex((other) => other.artifact.digest === artifact.digest) < i);
     if (twin) return stop("invalid", `${nameOf(twin)} gave the same bytes as another seed of its arm`);

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { canonicalJson, compareUtf8 } from "../util/canonical-json.ts";
 import type { Digest } from "../util/digest.ts";
 import { messageOf, UserError } from "../util/errors.ts";
+import { enumerate } from "./markdown.ts";
 
 export type Scalar = string | number | boolean;
 export type Axes = Readonly<Record<string, Scalar>>;
@@ -49,7 +50,16 @@ const evaluationSchema = z.object({
   protocol: z.string(),
   validation: perplexitySchema,
   test: perplexitySchema,
-  benchmarks: z.record(z.string(), z.object({ items: z.number(), accuracySplit: number, ties: z.number() })),
+  benchmarks: z.record(
+    z.string(),
+    z.object({
+      items: z.number(),
+      accuracy: number,
+      accuracySplit: number,
+      ties: z.number(),
+      note: z.string().nullish(),
+    }),
+  ),
 });
 
 export interface Run {
@@ -92,6 +102,7 @@ export function readRuns(inputs: ReportInputs): Runs {
   const evaluations = [...inputs.runs, ...inputs.controls].map((artifact) => evaluationOf(artifact, trainings));
   rejectDuplicates(trainings);
   rejectDuplicates(evaluations);
+  rejectMixedProtocols(evaluations);
   const models = evaluations.filter(({ control }) => control === undefined);
   return {
     trainings,
@@ -151,6 +162,17 @@ function rejectDuplicates(runs: readonly Run[]): void {
     }
     seen.set(key, artifact.stage);
   }
+}
+
+/** Two protocols score two different things: their figures may not stand in one column. */
+function rejectMixedProtocols(evaluations: readonly Evaluation[]): void {
+  const examples = new Map(evaluations.map(({ metrics, artifact }) => [metrics.protocol, artifact.stage]));
+  if (examples.size < 2) return;
+  const list = enumerate([...examples].map(([protocol, stage]) => `"${protocol}" (${stage})`));
+  throw new UserError(`The report is given evaluations under different protocols: ${list}.`, {
+    code: "MIXED_PROTOCOLS",
+    hint: "Give `evaluate` and `controls` the same `protocol`, or make one report for each protocol.",
+  });
 }
 
 /** Parses a JSON file against `schema`. */

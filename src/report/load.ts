@@ -15,10 +15,11 @@ const ITEM_COLUMNS = "task, subtask, item_id, cluster, num_choices, credit, corr
 const DOCUMENT_COLUMNS = "split, document, nats, bytes";
 const CURVE_COLUMNS = "{step: 'BIGINT', tokens: 'BIGINT', loss: 'DOUBLE', val_bits_per_byte: 'DOUBLE'}";
 
-/** Fills `trainings`, `evaluations`, `arms`, `curves`, `items`, `documents`, `parts` and `scores`. */
+/** Fills `trainings`, `evaluations`, `benchmarks`, `arms`, `curves`, `items`, `documents`, `parts` and `scores`. */
 export async function loadRuns(database: ReportDatabase, runs: Runs): Promise<void> {
   await createTrainings(database, runs);
   await createEvaluations(database, runs);
+  await createBenchmarks(database, runs);
   await database.create("arms", { arm: "VARCHAR", position: "INTEGER", control: "BOOLEAN" }, [
     ...runs.arms.map((arm, position) => ({ arm, position, control: false })),
     ...runs.controls.map((arm, index) => ({ arm, position: runs.arms.length + index, control: true })),
@@ -110,6 +111,20 @@ async function createEvaluations(database: ReportDatabase, { trainings, evaluati
       parameters: run.metrics.subject.kind === "model" ? run.metrics.subject.parameters : null,
       diverged: isDiverged(run),
     })),
+  );
+}
+
+/** What an evaluation says of each benchmark beside its rows: the harness's accuracy, ties and remarks on the data. */
+async function createBenchmarks(database: ReportDatabase, { evaluations }: Runs): Promise<void> {
+  await database.create(
+    "benchmarks",
+    { evaluation: "INTEGER", metric: "VARCHAR", accuracy: "DOUBLE", ties: "INTEGER", note: "VARCHAR" },
+    evaluations.flatMap((run, evaluation) =>
+      Object.entries(run.metrics.benchmarks).map(([metric, { accuracy, ties, note }]) => ({
+        ...{ evaluation, metric, ties, note: note ?? null },
+        accuracy: typeof accuracy === "number" ? 100 * accuracy : null,
+      })),
+    ),
   );
 }
 

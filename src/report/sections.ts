@@ -115,7 +115,7 @@ export function ruleText(resamples: number): string {
     `p-values are adjusted by Holm over the family of all registered claims; the level is ${formatNumber(100 * ALPHA, 0)} %.`,
     "*Equivalent*: both tests exclude differences as large as the smallest effect of interest (two one-sided tests, adjusted likewise).",
     "Otherwise *supported* or *refuted*: both exclude zero, in the claimed direction or the other. Otherwise *inconclusive*.",
-    "*Invalid*: not comparable as registered (a run diverged, other items, another protocol, identical seeds). *Not-run*: an arm or its metric is missing.",
+    "*Invalid*: not comparable as registered (a run diverged, other items, identical seeds). *Not-run*: an arm or its metric is missing.",
     `The minimum detectable effect (MDE) is for ${formatNumber(100 * POWER, 0)} % power at the family's strictest level.`,
   ].join("\n");
 }
@@ -180,6 +180,10 @@ export async function limits(database: ReportDatabase): Promise<string> {
   const lines = [
     "- Verdicts hold for these sizes, this corpus and this number of steps. They say nothing about larger models.",
   ];
+  lines.push(
+    "- Splits are by document, and held-out documents may come from the same books and sources as training documents. The " +
+      "errors of bits per byte treat documents as independent, so the intervals are for documents of this corpus, not for text from elsewhere.",
+  );
   const sizes = await benchmarkSizes(database);
   if (sizes)
     lines.push(

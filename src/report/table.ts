@@ -29,7 +29,7 @@ export interface Table {
   readonly name: string;
   readonly title: string;
   /** What the numbers are, in which unit, and what their uncertainty covers. */
-  readonly caption: string;
+  readonly caption: string | ((database: ReportDatabase) => Promise<string>);
   readonly sql: string;
   /** The query's columns whose values name a row in cell ids. */
   readonly key: readonly string[];
@@ -91,7 +91,8 @@ export async function renderTable(database: ReportDatabase, table: Table): Promi
     align,
   );
   const notes = table.notes ? await table.notes(rows, database) : [];
-  const text = [`**${table.title}.** ${table.caption}`, body, ...notes].join("\n\n");
+  const caption = typeof table.caption === "string" ? table.caption : await table.caption(database);
+  const text = [`**${table.title}.** ${caption}`, body, ...notes].join("\n\n");
   return { markdown: text, cells };
 }
 

@@ -150,3 +150,30 @@ test("a missing file and two runs of one seed are named", async () => {
     code: "DUPLICATE_RUN",
   });
 });
+
+test("evaluations under two protocols are refused, controls included", async () => {
+  using lab = new SyntheticLab();
+  const [first, second] = arm("baseline", 1.6, [0, 0.01]);
+  await expect(
+    buildReport(await lab.inputs([first!, { ...second!, protocol: "stlm" }]), options),
+  ).rejects.toMatchObject({
+    code: "MIXED_PROTOCOLS",
+    message: expect.stringMatching(/"harness" \(.+\) and "stlm" \(evaluate\[model=baseline,seed=2\]\)/),
+  });
+});
+
+test("table 2 names its protocol, sizes, ties and remarks on the data, and every run has both readings of a tie", async () => {
+  using lab = new SyntheticLab();
+  const note = "15 of 60 rows without their activity label.";
+  const inputs = await lab.inputs(arm("baseline", 1.6, [0, 0.01], { blimp: 0.6, ties: 9, note }));
+  const files = await buildReport(inputs, options);
+  const readme = files.get("README.md")!;
+  expect(readme).toContain("under the protocol `harness`: BLiMP (200 items) and HellaSwag (60 items).");
+  expect(readme.split(`- HellaSwag: ${note}`)).toHaveLength(2);
+  expect(readme).toContain("Ties among the models' answers: 18 of 400 on BLiMP.");
+  expect(readme).toContain("| BLiMP `acc` |");
+  expect(readme).not.toContain("HellaSwag `acc`");
+  const { cells } = JSON.parse(files.get("results.json")!);
+  const value = (id: string) => cells.find((cell: { id: string }) => cell.id === id).value;
+  expect(value("runs/baseline/1/blimp_first")).toBeGreaterThan(value("runs/baseline/1/blimp"));
+});

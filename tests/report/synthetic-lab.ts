@@ -6,6 +6,7 @@ import path from "node:path";
 import { type DocumentRow, type ItemRow, writeDocuments, writeItems } from "../../src/eval/items.ts";
 import type { Hypothesis } from "../../src/report/hypothesis.ts";
 import type { ReportArtifact, Scalar } from "../../src/report/inputs.ts";
+import { mean } from "../../src/report/statistics/descriptive.ts";
 import { prettyCanonicalJson } from "../../src/util/canonical-json.ts";
 import { digestOf } from "../../src/util/digest.ts";
 import { CounterRandom, PURPOSE } from "../../src/util/philox.ts";
@@ -17,14 +18,18 @@ export interface SyntheticRun {
   /** Share of BLiMP items it gets right; 0.5 is chance. */
   readonly blimp?: number;
   readonly diverged?: boolean;
+  /** How many BLiMP items end in a tie. */
+  readonly ties?: number;
+  /** A remark on the data of HellaSwag. */
+  readonly note?: string;
   readonly protocol?: string;
   /** Documents in each held-out split. */
   readonly documents?: number;
   readonly control?: string;
 }
 
-const PARADIGMS = 40;
-const ITEMS = 5;
+/** Paradigms of 3 to 7 items, 200 in all: a plain mean over paradigms is not a mean over items. */
+const PARADIGMS = Array.from({ length: 40 }, (_, paradigm) => 3 + (paradigm % 5));
 const HELLASWAG_ITEMS = 60;
 const MODEL = {
   contextWindow: 128,
@@ -121,7 +126,10 @@ export class SyntheticLab implements Disposable {
         protocol: run.protocol ?? "harness",
         validation: perplexity("validation"),
         test: perplexity("test"),
-        benchmarks: { blimp: figure(items, "blimp"), hellaswag: figure(items, "hellaswag") },
+        benchmarks: {
+          blimp: figure(items, "blimp"),
+          hellaswag: { ...figure(items, "hellaswag"), ...(run.note && { note: run.note }) },
+        },
       }),
     );
     return artifact;
@@ -170,10 +178,14 @@ function documentRows(split: string, run: SyntheticRun): DocumentRow[] {
 
 function blimpRows(run: SyntheticRun): ItemRow[] {
   const difficulty = new CounterRandom(3, PURPOSE.sample);
-  return Array.from({ length: PARADIGMS * ITEMS }, (_, item) => {
-    const paradigm = `paradigm_${String(Math.floor(item / ITEMS)).padStart(2, "0")}`;
+  const paradigms = PARADIGMS.flatMap((size, index) =>
+    new Array<string>(size).fill(`paradigm_${String(index).padStart(2, "0")}`),
+  );
+  return paradigms.map((paradigm, item) => {
     const right = difficulty.uniform(item) < (run.blimp ?? 0.5);
-    return itemRow("blimp", paradigm, paradigm, item, 2, right);
+    const row = itemRow("blimp", paradigm, paradigm, item, 2, right);
+    // The first of two choices wins a tie.
+    return item < (run.ties ?? 0) ? { ...row, tie: true, credit: 0.5, correct: true } : row;
   });
 }
 
@@ -224,8 +236,16 @@ function bitsPerByte(rows: readonly DocumentRow[]): number {
 
 function figure(rows: readonly ItemRow[], task: string) {
   const own = rows.filter((row) => row.task === task);
-  const accuracy = own.filter((row) => row.correct).length / own.length;
-  return { items: own.length, accuracy, accuracySplit: accuracy, ties: 0 };
+  const subtasks = [...new Set(own.map(({ subtask }) => subtask))].map((name) =>
+    own.filter(({ subtask }) => subtask === name),
+  );
+  const plainMean = (score: (row: ItemRow) => number) => mean(subtasks.map((rows) => mean(rows.map(score))));
+  return {
+    items: own.length,
+    accuracy: plainMean(({ correct }) => Number(correct)),
+    accuracySplit: plainMean(({ credit }) => credit!),
+    ties: own.filter(({ tie }) => tie).length,
+  };
 }
 
 function seedOf(run: SyntheticRun): number {

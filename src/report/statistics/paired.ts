@@ -1,4 +1,4 @@
-// The paired t-test: differences between two arms that share a seed, so also their initialisation and data order
+// The paired t-test: differences between two arms that share a seed, so also their data order and the initial values of equally named parameters
 // (Student 1908; pairing in language-model evaluation: Miller 2024, arXiv 2411.00640).
 
 import { mean, standardError } from "./descriptive.ts";

@@ -6,7 +6,7 @@ export default defineTable({
   name: "pairs",
   title: "Pairs behind the verdicts",
   caption:
-    "Both runs of a pair share seed, initialisation stream and data order. For accuracies: the items that only one of the two " +
+    "Both runs of a pair share seed and data order, and parameters of equal name and shape start equal. For accuracies: the items that only one of the two " +
     "answered rightly, and the exact p-value of McNemar's test, which speaks of these two models and not of the recipe.",
   sql: "SELECT * FROM pairs ORDER BY position",
   key: ["name", "pair"],

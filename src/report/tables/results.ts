@@ -3,7 +3,7 @@
 
 import type { ReportDatabase } from "../db.ts";
 import { enumerate, formatNumber, plural } from "../markdown.ts";
-import { type MetricName, metricNames, metrics } from "../metrics.ts";
+import { isAccuracy, isMetric, type MetricName, metricNames, metrics } from "../metrics.ts";
 import { type Column, defineTable } from "../table.ts";
 
 const shown = metricNames.filter((name) => !name.endsWith("_norm"));
@@ -31,9 +31,11 @@ const column = (name: MetricName): Column => ({
 export default defineTable({
   name: "results",
   title: "Table 2: results",
-  caption:
+  caption: async (database) =>
     "Mean over seeds ± standard error, which joins the spread between seeds and the spread over items " +
-    "(documents; BLiMP's paradigms; MMLU's subjects): the root of the sum of both squares. Accuracies are in percent, with ties split. " +
+    "(documents; BLiMP's paradigms; MMLU's subjects): the root of the sum of both squares. Accuracies are in percent; where choices tie for " +
+    "the highest score, each counts its share (`accuracySplit` in metrics.json). " +
+    (await scoringOf(database)) +
     "Models share items and seeds, so a difference between two of them can be clearer than these errors suggest: table 3 has it. " +
     "A number is bold only where its 95 % interval excludes those of all other models. `Rests on` names the evaluations.",
   sql: `WITH counted AS (SELECT arm, count(*) AS total, count(*) FILTER (WHERE NOT diverged) AS runs,
@@ -58,6 +60,7 @@ export default defineTable({
     digests: { label: "Rests on", as: "digest" },
   },
   notes: async (_rows, database) => [
+    ...(await dataNotes(database)),
     ...(await chanceNotes(database)),
     ...(await singleRunNotes(database)),
     ...(await tieNotes(database)),
@@ -81,14 +84,47 @@ async function singleRunNotes(database: ReportDatabase): Promise<string[]> {
   return [`No ± for ${names}: with 1 run the spread between seeds is unknown.`];
 }
 
+/** The protocol, which all evaluations share, and the benchmarks with their sizes. */
+async function scoringOf(database: ReportDatabase): Promise<string> {
+  const [evaluation] = await database.query("SELECT any_value(protocol) AS protocol FROM evaluations");
+  if (typeof evaluation?.["protocol"] !== "string") return "";
+  const rows = await database.query("SELECT metric, max(items) AS items FROM scores GROUP BY metric");
+  const sizes = new Map(rows.map((row) => [row["metric"], row["items"] as number]));
+  const parts = shown.flatMap((name) => {
+    const items = isAccuracy(name) ? sizes.get(name) : undefined;
+    return items === undefined ? [] : [`${metrics[name].label} (${plural(items, "item")})`];
+  });
+  return parts.length === 0
+    ? ""
+    : `Benchmarks, under the protocol \`${evaluation["protocol"]}\`: ${enumerate(parts)}. `;
+}
+
+/** What the evaluations remark on their benchmarks' data, each remark once. */
+async function dataNotes(database: ReportDatabase): Promise<string[]> {
+  const rows = await database.query(
+    "SELECT DISTINCT metric, note FROM benchmarks WHERE note IS NOT NULL ORDER BY metric, note",
+  );
+  if (rows.length === 0) return [];
+  const label = (name: string) => (isMetric(name) ? metrics[name].label : name);
+  return [rows.map((row) => `- ${label(row["metric"] as string)}: ${row["note"]}`).join("\n")];
+}
+
 async function tieNotes(database: ReportDatabase): Promise<string[]> {
   const rows = await database.query(`
-    SELECT count(*) FILTER (WHERE tie) AS ties, count(*) AS items
-    FROM items JOIN evaluations USING (evaluation) JOIN arms USING (arm) WHERE NOT control`);
-  const ties = Number(rows[0]?.["ties"] ?? 0);
-  if (ties === 0) return [];
-  const items = formatNumber(Number(rows[0]!["items"]), 0);
-  return [
-    `${plural(ties, "score")} of the models' ${items} ${ties === 1 ? "was a tie and counts" : "were ties and count"} in part.`,
-  ];
+    SELECT task, count(*) FILTER (WHERE tie) AS ties, count(*) AS items
+    FROM items JOIN evaluations USING (evaluation) JOIN arms USING (arm) WHERE NOT control GROUP BY task`);
+  if (rows.length === 0) return [];
+  const tied = shown.flatMap((name) => {
+    const row = rows.find((candidate) => candidate["task"] === name);
+    if (!row || row["ties"] === 0) return [];
+    return [
+      `${formatNumber(row["ties"] as number, 0)} of ${formatNumber(row["items"] as number, 0)} on ${metrics[name].label}`,
+    ];
+  });
+  return tied.length === 0
+    ? ["No answer of a model was a tie, so giving ties to the first choice (the harness's `acc`) would change nothing."]
+    : [
+        `Ties among the models' answers: ${enumerate(tied)}. With ties given to the first choice (the harness's \`acc\`), ` +
+          'accuracies differ: the table "Every run" has both.',
+      ];
 }
