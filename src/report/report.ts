@@ -11,7 +11,7 @@ import type { Hypothesis } from "./hypothesis.ts";
 import { type ReportArtifact, type ReportInputs, type Runs, readJson, readRuns } from "./inputs.ts";
 import { loadRuns } from "./load.ts";
 import { resultsJson } from "./results-json.ts";
-import { claimList, headline, limits, negativeResults, ruleText } from "./sections.ts";
+import { claimList, headline, limits, negativeResults, outlook, ruleText } from "./sections.ts";
 import { type Cell, renderTable, type Table } from "./table.ts";
 import { tables } from "./tables/index.ts";
 import { decide, type Verdict } from "./verdict.ts";
@@ -81,6 +81,7 @@ async function compose(
       "## Registered claims",
       [
         claimList(verdicts),
+        outlook(verdicts),
         await render(tables.hypotheses),
         tested ? ruleText(resamples) : undefined,
         await render(tables.pairs),

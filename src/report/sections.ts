@@ -3,7 +3,7 @@
 import type { ReportDatabase, Row } from "./db.ts";
 import { cite, enumerate, formatNumber, formatP, plural } from "./markdown.ts";
 import { type MetricName, metrics } from "./metrics.ts";
-import { ALPHA, POWER, type Verdict, verdicts as vocabulary } from "./verdict.ts";
+import { ALPHA, MOST_PAIRS, POWER, type Verdict, verdicts as vocabulary } from "./verdict.ts";
 
 /** The first paragraph: what was trained, who leads and whether that means anything, and what became of the claims. */
 export async function headline(database: ReportDatabase, verdicts: readonly Verdict[]): Promise<string> {
@@ -106,17 +106,37 @@ export function claimList(verdicts: readonly Verdict[]): string {
     .join("\n");
 }
 
+/** What it would take to decide the claims that were measured and left open; undefined where there is none. */
+export function outlook(verdicts: readonly Verdict[]): string | undefined {
+  const open = verdicts.filter(({ verdict, effect }) => verdict === "inconclusive" && effect !== null);
+  if (open.length === 0) return undefined;
+  const parts = open.map(({ hypothesis, pairs, pairsNeeded }) => {
+    const name = `\`${hypothesis.name}\``;
+    if (pairs.length < 2) return `${name} a second seed, to see any spread at all`;
+    if (pairsNeeded === null)
+      return `${name} more than ${plural(MOST_PAIRS, "pair")} of runs (${pairs.length} now), or more items`;
+    return `${name} about ${plural(pairsNeeded, "pair")} of runs (${pairs.length} now)`;
+  });
+  return (
+    "What it would take: were effects and spreads as measured here, to tell each open claim's effect from zero with about " +
+    `${formatNumber(100 * POWER, 0)} % power at the family's strictest level needs, for ${enumerate(parts)}. ` +
+    "These numbers rest on few runs and are themselves uncertain."
+  );
+}
+
 /** The rule in the reader's words; its reasons stand in docs/decisions/0004-verdict-rule.md. */
 export function ruleText(resamples: number): string {
   return [
     "How a verdict is reached. Runs of both arms are paired by seed. Two tests must agree, and the larger p counts: Student's paired t",
     "over the differences per seed (pairs − 1 degrees of freedom), and the same over seeds and items together, with the standard error of a",
     `bootstrap of seeds, then clusters, then items (${plural(resamples, "resample")}) and Satterthwaite's degrees of freedom.`,
-    `p-values are adjusted by Holm over the family of all registered claims; the level is ${formatNumber(100 * ALPHA, 0)} %.`,
+    `p-values are adjusted by Holm over the family of all registered claims; the level is ${formatNumber(100 * ALPHA, 0)} %, once for differences and once for`,
+    `equivalence: at most ${formatNumber(100 * ALPHA, 0)} % for any wrong *supported* or *refuted*, at most ${formatNumber(100 * ALPHA, 0)} % for any wrong *equivalent*, so at most ${formatNumber(200 * ALPHA, 0)} % for a wrong verdict of either kind.`,
     "*Equivalent*: both tests exclude differences as large as the smallest effect of interest (two one-sided tests, adjusted likewise).",
     "Otherwise *supported* or *refuted*: both exclude zero, in the claimed direction or the other. Otherwise *inconclusive*.",
     "*Invalid*: not comparable as registered (a run diverged, other items, identical seeds). *Not-run*: an arm or its metric is missing.",
-    `The minimum detectable effect (MDE) is for ${formatNumber(100 * POWER, 0)} % power at the family's strictest level.`,
+    `The minimum detectable effect (MDE) is the larger of the two tests' for ${formatNumber(100 * POWER, 0)} % power each at the family's strictest level, with the spread as measured;`,
+    `since both must pass, the power there is at most ${formatNumber(100 * POWER, 0)} %.`,
   ].join("\n");
 }
 

@@ -13,13 +13,15 @@ import {
   type PairedDifference,
   pairedDifference,
 } from "./statistics/paired.ts";
-import { minimumDetectableEffect } from "./statistics/power.ts";
+import { minimumDetectableEffect, pairsNeeded } from "./statistics/power.ts";
 
 export const verdicts = ["supported", "refuted", "equivalent", "inconclusive", "not-run", "invalid"] as const;
 export type VerdictName = (typeof verdicts)[number];
 
 export const ALPHA = 0.05;
 export const POWER = 0.8;
+/** Nobody trains more seeds than this of one recipe. */
+export const MOST_PAIRS = 1000;
 
 export interface Verdict {
   readonly hypothesis: Hypothesis;
@@ -36,8 +38,13 @@ export interface Verdict {
   /** Of "no difference", and of "a difference of interest", adjusted by Holm within the family; null unless tested. */
   readonly p: number | null;
   readonly equivalenceP: number | null;
-  /** Smallest true effect found with 80 % power at the family's strictest level; null below two pairs. */
+  /**
+   * The larger of the two tests' smallest true effects found with 80 % power at the family's strictest level; since both
+   * must pass, the verdict's power there is at most that. Null below two pairs.
+   */
   readonly minimumDetectable: number | null;
+  /** Pairs with which an effect of the measured size would be told from 0; null below two pairs and above MOST_PAIRS. */
+  readonly pairsNeeded: number | null;
   readonly digests: readonly string[];
 }
 
@@ -48,6 +55,7 @@ interface Tested {
   readonly p: number;
   readonly equivalenceP: number;
   readonly minimumDetectable: number | null;
+  readonly pairsNeeded: number | null;
 }
 
 /** One verdict a claim, in their order. The family is every claim given, also those that were not run. */
@@ -76,6 +84,7 @@ export function decide(claims: readonly { hypothesis: Hypothesis; evidence: Evid
       p: testedAtAll ? adjusted.p : null,
       equivalenceP: testedAtAll ? adjusted.equivalenceP : null,
       minimumDetectable: result.minimumDetectable,
+      pairsNeeded: result.pairsNeeded,
       digests,
     };
   });
@@ -90,6 +99,7 @@ const UNTESTED = {
   p: null,
   equivalenceP: null,
   minimumDetectable: null,
+  pairsNeeded: null,
   digests: [],
 } as const;
 
@@ -111,9 +121,11 @@ function test({ smallestEffect }: Hypothesis, evidence: Evidence, family: number
   );
   const joint = jointDifference(effect, seeds, bootstrapError, clusters);
   // One pair says nothing of other seeds: no test, whatever its items say.
-  if (!seeds) return { seeds: null, joint, p: 1, equivalenceP: 1, minimumDetectable: null };
+  if (!seeds) return { seeds: null, joint, p: 1, equivalenceP: 1, minimumDetectable: null, pairsNeeded: null };
   const both = [seeds, joint];
   const level = ALPHA / family;
+  const pairDeviation = seeds.standardError * Math.sqrt(pairs.length);
+  const spread = { effect, pairDeviation, itemVariance: joint.itemVariance, clusters };
   return {
     seeds,
     joint,
@@ -124,6 +136,7 @@ function test({ smallestEffect }: Hypothesis, evidence: Evidence, family: number
     minimumDetectable: Math.max(
       ...both.map(({ standardError, df }) => minimumDetectableEffect(standardError, df, level, POWER)),
     ),
+    pairsNeeded: pairsNeeded(spread, level, POWER, MOST_PAIRS) ?? null,
   };
 }
 

@@ -57,6 +57,7 @@ test("one seed has no standard error, in no table and no sentence, and no claim 
   expect(readme).not.toMatch(/± 0/);
   expect(readme).toContain("No ± for baseline and learned: with 1 run the spread between seeds is unknown.");
   expect(readme).toContain("is inconclusive: one seed cannot tell a recipe from luck.");
+  expect(readme).toContain("for `baseline-beats-learned` a second seed, to see any spread at all.");
   const { cells } = JSON.parse(files.get("results.json")!);
   const cell = cells.find(({ id }: { id: string }) => id === "results/baseline/val_bits_per_byte");
   expect(cell).not.toHaveProperty("se");
@@ -176,4 +177,12 @@ test("table 2 names its protocol, sizes, ties and remarks on the data, and every
   const { cells } = JSON.parse(files.get("results.json")!);
   const value = (id: string) => cells.find((cell: { id: string }) => cell.id === id).value;
   expect(value("runs/baseline/1/blimp_first")).toBeGreaterThan(value("runs/baseline/1/blimp"));
+});
+
+test("two seeds that decide nothing say how many would", async () => {
+  using lab = new SyntheticLab();
+  const runs = [...arm("a", 1.6, [0.03, -0.03]), ...arm("b", 1.65, [-0.01, 0.03])];
+  const files = await buildReport(await lab.inputs(runs), { ...options, hypotheses: [claim("a", "b")] });
+  expect(files.get("README.md")).toMatch(/What it would take: .+ for `a-beats-b` about \d+ pairs of runs \(2 now\)\./);
+  expect(JSON.parse(files.get("results.json")!).claims[0].pairsNeeded).toBeGreaterThan(2);
 });

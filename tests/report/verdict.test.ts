@@ -76,6 +76,15 @@ test("noise is inconclusive, with the minimum detectable effect beside it", () =
   expect(verdict.minimumDetectable).toBeGreaterThan(0.01);
 });
 
+test("an open claim says how many pairs an effect of its size would need, and they decide it", () => {
+  const truth = { effect: -0.02, seedSpread: 0.02, itemSpread: 0.0001, draw: 4 };
+  const open = verdictOf({ ...truth, pairs: 2 });
+  expect(open.verdict).toBe("inconclusive");
+  expect(open.pairsNeeded).toBeGreaterThan(2);
+  expect(verdictOf({ effect: -0.3, pairs: 4 }).pairsNeeded).toBeLessThanOrEqual(4);
+  expect(verdictOf({ effect: 0, pairs: 4, itemSpread: 5 }).pairsNeeded).toBeNull();
+});
+
 test("one pair decides nothing, whatever its items say", () => {
   const verdict = verdictOf({ effect: -5, pairs: 1 });
   expect(verdict).toMatchObject({ verdict: "inconclusive", p: null, minimumDetectable: null, seeds: null });

@@ -58,6 +58,8 @@ export function equivalencePValue(center: number, error: number, df: number, bou
 /** A difference judged over seeds and items together. */
 export interface JointDifference {
   readonly standardError: number;
+  /** The part of standardError^2 that comes from the items. */
+  readonly itemVariance: number;
   readonly df: number;
   /** 95 % interval. */
   readonly low: number;
@@ -85,5 +87,5 @@ export function jointDifference(
   ]);
   const half = tQuantile(0.975, df) * error;
   const p = error === 0 ? 1 : tTwoSided(center / error, df);
-  return { standardError: error, df, low: center - half, high: center + half, p };
+  return { standardError: error, itemVariance: items, df, low: center - half, high: center + half, p };
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { minimumDetectableEffect, tTestPower } from "../../../src/report/statistics/power.ts";
+import { minimumDetectableEffect, pairsNeeded, tTestPower } from "../../../src/report/statistics/power.ts";
 import {
   bisect,
   erfc,
@@ -151,4 +151,15 @@ test("Satterthwaite's degrees of freedom lie between the smallest and the sum", 
       expect(df).toBeLessThanOrEqual(parts.reduce((sum, each) => sum + each.df, 0) + 1e-9);
     }),
   );
+});
+
+test("the pairs needed are the fewest whose power suffices, as tables of the paired t-test have them", () => {
+  const needed = (effect: number, itemVariance = 0) =>
+    pairsNeeded({ effect, pairDeviation: 1, itemVariance, clusters: 100 }, 0.05, 0.8, 1000);
+  // Cohen 1988, one sample at 5 %, two-sided, 80 % power: d = 0.8, 0.5, 0.2.
+  expect([needed(0.8), needed(-0.5), needed(0.2)]).toEqual([15, 34, 199]);
+  expect(needed(0.01)).toBeUndefined();
+  expect(needed(0)).toBeUndefined();
+  expect(needed(0.5, 0.005)!).toBeGreaterThan(34);
+  expect(needed(0.5, 1)).toBeUndefined(); // no number of pairs outweighs the items
 });
