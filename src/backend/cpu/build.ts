@@ -3,7 +3,17 @@
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -68,12 +78,19 @@ export function compilerOnPath(): string | undefined {
   const folders = (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "");
   for (const name of names) {
     if (path.isAbsolute(name) && existsSync(name)) return name;
-    const found = folders
-      .map((folder) => path.join(folder, name))
-      .find((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
+    const found = folders.map((folder) => path.join(folder, name)).find(isFile);
     if (found) return found;
   }
   return undefined;
+}
+
+/** False also for what lies in a folder that this user may not look into. */
+function isFile(file: string): boolean {
+  try {
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
 }
 
 /** Where the package keeps its own libraries for this platform. */
@@ -155,13 +172,21 @@ function cacheFolder(): string {
   for (const folder of [...(home ? [path.join(home, "stlm-pipeline")] : []), fallback]) {
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
+      if (folder === fallback && !isPrivate(folder)) continue;
       rmSync(mkdtempSync(path.join(folder, "probe-")), { recursive: true });
       return folder;
     } catch {
       // Not writable: try the next one; the last one's error says the rest.
     }
   }
-  throw new Error(`neither the cache folder nor ${fallback} can be written`);
+  throw new Error(`neither the cache folder nor ${fallback} can be written by this user alone`);
+}
+
+/** Among the temporary files anyone can make a folder of this name, and put a library of their own into it. */
+function isPrivate(folder: string): boolean {
+  if (process.getuid === undefined) return true;
+  const stat = lstatSync(folder);
+  return stat.isDirectory() && stat.uid === process.getuid() && (stat.mode & 0o022) === 0;
 }
 
 /** Compiles to `target` by way of a temporary folder beside it, so that concurrent builders cannot disturb each other. */
