@@ -1,10 +1,12 @@
 // A lab: the folder of a pipeline.yaml and its artifacts/.
 
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { loadPipeline } from "../pipeline/config.ts";
 import { loadStageModule } from "../pipeline/modules.ts";
 import type { Pipeline } from "../pipeline/node.ts";
 import { openStore, type Store } from "../store/store.ts";
+import { UserError } from "../util/errors.ts";
 
 export interface LabOptions {
   /** The folder of pipeline.yaml. */
@@ -22,14 +24,32 @@ export interface Lab {
 export async function openLab(options: LabOptions): Promise<Lab> {
   const root = path.resolve(options.directory);
   const pipeline = await loadPipeline({
-    file: path.join(root, "pipeline.yaml"),
+    file: pipelineFile(root),
     profile: options.profile,
     set: options.set,
     loadModule: (use) => loadStageModule({ root, use }),
   });
+  if (pipeline.nodes.length === 0) {
+    throw new UserError("pipeline.yaml has no stages.", { code: "NO_STAGES", where: { file: pipelineFile(root) } });
+  }
   return { pipeline, store: openLabStore(root) };
+}
+
+/** For what only looks back. Throws UserError NO_STORE where nothing ever ran. */
+export function openPastStore(directory: string): Store {
+  const store = openLabStore(directory);
+  if (existsSync(store.root)) return store;
+  throw new UserError("There is no artifacts/ folder here: nothing has run.", {
+    code: "NO_STORE",
+    where: { file: store.root },
+    hint: "Name the lab with -C <dir>, or run `stlm-pipeline repro` in it first.",
+  });
 }
 
 export function openLabStore(directory: string): Store {
   return openStore(path.join(path.resolve(directory), "artifacts"));
+}
+
+function pipelineFile(root: string): string {
+  return path.join(root, "pipeline.yaml");
 }

@@ -4,7 +4,7 @@
 import { Argument, Command, CommanderError, Option } from "commander";
 import { packageVersion } from "../util/package-root.ts";
 import { EXIT, reportError } from "./output.ts";
-import { count, fraction, positive } from "./values.ts";
+import { count, fraction, nonEmpty, positive, share } from "./values.ts";
 
 const EXITS = "\nExit codes: 0 done, 1 a stage failed, 2 usage or configuration, 3 an audit found a difference.";
 
@@ -25,14 +25,17 @@ function collect(value: string, previous: readonly string[]): readonly string[] 
   return [...previous, value];
 }
 
-function withExecution(command: Command): Command {
+function withDevice(command: Command): Command {
   const device = new Option("--device <name>", "compute device").choices(["auto", "cpu", "cuda", "reference"]);
-  return withLab(command)
+  return command.addOption(device.default("auto"));
+}
+
+function withExecution(command: Command): Command {
+  return withDevice(withLab(command))
     .option("--force", "run the named stages (or all) even if they are cached", false)
     .option("-j, --jobs <n>", "stages that run at the same time (default: one per core)", positive)
     .option("--keep-going", "after a failure, run what does not depend on it", false)
-    .option("--data-dir <dir>", "folder of data sets outside the lab (default: $STLM_DATA_DIR)")
-    .addOption(device.default("auto"));
+    .option("--data-dir <dir>", "folder of data sets outside the lab (default: $STLM_DATA_DIR)");
 }
 
 type Action = (...args: never[]) => Promise<number>;
@@ -67,11 +70,11 @@ function buildProgram(): Command {
     .option("--dry-run", "say what would run, and why; run nothing", false)
     .addHelpText("after", example("repro", "repro train --set train.steps=50", "repro --dry-run --profile 50m"))
     .action(exitCodeOf(async () => (await import("./commands/repro.ts")).repro));
-  withLab(program.command("status"))
+  withDevice(withLab(program.command("status")))
     .description("what is fresh, what is cached, what would run")
     .addHelpText("after", example("status", "status --set train.steps=50"))
     .action(exitCodeOf(async () => (await import("./commands/status.ts")).status));
-  withLab(program.command("why"))
+  withDevice(withLab(program.command("why")))
     .description("why a stage would run, field by field")
     .argument("<stage>", "a stage or an instance, e.g. train[model=baseline,seed=1]")
     .addHelpText("after", example("why report", "why train[model=baseline,seed=1] --set train.steps=10"))
@@ -118,7 +121,7 @@ function buildProgram(): Command {
     .option("--tokens <n>", "how many tokens", positive, 100)
     .option("--temperature <t>", "0 takes the most likely token", fraction, 0.8)
     .option("--top-k <k>", "only the k most likely tokens; 0 for all", count, 0)
-    .option("--top-p <p>", "only the most likely tokens of this total probability", fraction, 0.95)
+    .option("--top-p <p>", "only the most likely tokens of this total probability", share, 0.95)
     .option("--seed <n>", "same seed, same text", count, 1)
     .addOption(
       new Option("--device <name>", "compute device").choices(["auto", "cpu", "cuda", "reference"]).default("auto"),
@@ -128,7 +131,7 @@ function buildProgram(): Command {
   program
     .command("init")
     .description("make a lab: a folder with a pipeline.yaml that runs")
-    .addArgument(new Argument("<dir>", "the new folder"))
+    .addArgument(new Argument("<dir>", "the new folder").argParser(nonEmpty))
     .option("--json", "print one JSON document", false)
     .addHelpText("after", example("init lab"))
     .action(exitCodeOf(async () => (await import("./commands/init.ts")).init));
@@ -160,5 +163,15 @@ async function main(): Promise<void> {
     process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
   }
 }
+
+// The reader went away, as `head` does: there is nobody left to print for.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+// Without a reader for its progress a run goes on.
+process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
 
 await main();

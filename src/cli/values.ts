@@ -1,4 +1,4 @@
-// Numbers on the command line.
+// Values on the command line.
 
 import { InvalidArgumentError } from "commander";
 
@@ -19,4 +19,16 @@ export function fraction(text: string): number {
   if (text.trim() === "" || !Number.isFinite(value) || value < 0)
     throw new InvalidArgumentError("It must be a number, 0 or above.");
   return value;
+}
+
+/** A probability above 0. */
+export function share(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 1)) throw new InvalidArgumentError("It must be a number above 0 and at most 1.");
+  return value;
+}
+
+export function nonEmpty(text: string): string {
+  if (text.trim() === "") throw new InvalidArgumentError("It must not be empty.");
+  return text;
 }

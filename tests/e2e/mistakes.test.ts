@@ -43,7 +43,22 @@ describe("a mistake", () => {
     expect((await lab.cli("repo")).code).toBe(2);
     expect((await lab.cli("repro", "--jobs", "none")).code).toBe(2);
     expect((await lab.cli("repro", "trian")).stderr).toContain('Did you mean "train"?');
-    expect((await lab.cli("audit", "feedfeedfeed")).code).toBe(2);
+    expect((await lab.cli("sample", "train", "--top-p", "0")).code).toBe(2);
+    expect((await lab.cli("init", "")).code).toBe(2);
+  });
+
+  test("before anything ran is not answered with a clean audit", async () => {
+    using lab = LabRig.create();
+    for (const command of [["audit"], ["audit", "feedfeedfeed"], ["runs"]]) {
+      expect(await lab.cli(...command)).toMatchObject({ code: 2, stderr: expect.stringContaining("NO_STORE") });
+    }
+  });
+
+  test("that leaves no stages is told by every command that plans", async () => {
+    using lab = LabRig.create({ pipeline: "stages: {}\n" });
+    for (const command of ["repro", "status"]) {
+      expect(await lab.cli(command)).toMatchObject({ code: 2, stderr: expect.stringContaining("NO_STAGES") });
+    }
   });
 
   test("outside of a lab says what to do", async () => {

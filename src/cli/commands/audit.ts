@@ -5,7 +5,7 @@ import type { Store } from "../../store/store.ts";
 import { type Digest, shortDigest } from "../../util/digest.ts";
 import { UserError } from "../../util/errors.ts";
 import { formatCount } from "../../util/format.ts";
-import { openLabStore } from "../lab.ts";
+import { openPastStore } from "../lab.ts";
 import { columns, EXIT, print, printJson } from "../output.ts";
 
 interface AuditOptions {
@@ -14,7 +14,7 @@ interface AuditOptions {
 }
 
 export async function audit(what: string | undefined, options: AuditOptions): Promise<number> {
-  const store = openLabStore(options.directory);
+  const store = openPastStore(options.directory);
   return what === undefined ? auditAll(store, options.json) : auditOne(store, what, options.json);
 }
 

@@ -2,11 +2,11 @@
 
 import { type JsonObject, RunLog } from "../../store/run-log.ts";
 import { formatDuration } from "../../util/format.ts";
-import { openLabStore } from "../lab.ts";
+import { openPastStore } from "../lab.ts";
 import { columns, EXIT, print, printJson } from "../output.ts";
 
 export async function runs(options: { directory: string; last: number; json: boolean }): Promise<number> {
-  const log = new RunLog(openLabStore(options.directory));
+  const log = new RunLog(openPastStore(options.directory));
   const broken = log.verify();
   const entries = log.readAll().slice(-options.last || Number.POSITIVE_INFINITY);
   if (options.json) printJson({ chain: broken ?? "whole", entries });
