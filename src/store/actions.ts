@@ -1,7 +1,7 @@
 // Action records: what a stage key gave. One JSON file per key, written after all its objects are durable. A record
 // is only a claim: it counts if its outputs exist and verify, which checkTree() says.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { canonicalJson, prettyCanonicalJson } from "../util/canonical-json.ts";
 import { type Digest, digestOf, hexOf, isDigest } from "../util/digest.ts";
@@ -13,6 +13,9 @@ import { guardStore } from "./store-errors.ts";
 export const ACTION_RECORD_TYPE = "stlm.action-record.v1";
 /** The type tag of a stage key's preimage. */
 export const ACTION_TYPE = "stlm.action.v1";
+
+/** Behind a record's file name: somebody looked at it and put it aside. */
+export const RETIRED = ".retired";
 
 export interface Provenance {
   /** ISO 8601. */
@@ -97,6 +100,11 @@ export class ActionStore {
       .filter(isDigest);
   }
 
+  /** Whether a record was put aside by hand: its file has `.retired` behind its name, and counts no more. */
+  isRetired(key: Digest): boolean {
+    return existsSync(`${this.file(key)}${RETIRED}`);
+  }
+
   /** Records of runs whose outputs differ from the record in force. */
   divergent(): ActionRecord[] {
     return jsonFiles(this.layout.divergent).flatMap((name) => {
@@ -105,7 +113,8 @@ export class ActionStore {
     });
   }
 
-  private divergentFile(record: ActionRecord): string {
+  /** Where the record of outputs that are not in force is kept. */
+  divergentFile(record: ActionRecord): string {
     const outputs = hexOf(digestOf("stlm.outputs.v1", record.outputs)).slice(0, 12);
     return path.join(this.layout.divergent, `${hexOf(record.key)}.${outputs}.json`);
   }

@@ -3,17 +3,27 @@
 
 import path from "node:path";
 import { setImmediate } from "node:timers/promises";
-import type { Digest } from "../util/digest.ts";
-import { shortDigest } from "../util/digest.ts";
-import type { ActionRecord } from "./actions.ts";
+import { type Digest, isDigest, shortDigest } from "../util/digest.ts";
+import { type ActionRecord, RETIRED } from "./actions.ts";
+import { editedReports } from "./audit-reports.ts";
 import type { ObjectState } from "./objects.ts";
 import { LOG_OUTPUT, type Origin, ProvenanceGraph } from "./provenance.ts";
-import { RunLog } from "./run-log.ts";
+import { type LogEntry, RunLog } from "./run-log.ts";
 import type { Store } from "./store.ts";
 
 export interface AuditFinding {
-  /** `runs-diverged`: one stage key gave two different outputs. */
-  readonly kind: "object-damaged" | "object-missing" | "record-damaged" | "log-broken" | "runs-diverged";
+  /**
+   * `record-missing`: the log tells of a run whose record is gone. `runs-diverged`: one stage key gave two different
+   * outputs. `report-edited`: a file of reports/ is not what a stage made.
+   */
+  readonly kind:
+    | "object-damaged"
+    | "object-missing"
+    | "record-damaged"
+    | "record-missing"
+    | "log-broken"
+    | "runs-diverged"
+    | "report-edited";
   /** The object or stage key; absent for the log. */
   readonly digest?: Digest;
   /** The file, relative to the store; a damaged object has been moved from there to quarantine/. */
@@ -35,6 +45,8 @@ export interface AuditReport {
   readonly objects: number;
   readonly records: number;
   readonly logEntries: number;
+  /** Records that no log entry names. A kill between the two leaves one, so this alone is no finding. */
+  readonly unloggedRecords: number;
 }
 
 export interface AuditOptions {
@@ -58,19 +70,27 @@ export async function auditStore(store: Store, { onProgress, signal }: AuditOpti
   const records = store.listActions();
   const graph = new ProvenanceGraph(store, records);
   const log = new RunLog(store);
+  const entries = log.readAll();
+  const keys = store.listActionKeys();
+  const loggedKeys = new Set(
+    entries.flatMap(({ record }) => (record["state"] === "ran" ? [String(record["key"])] : [])),
+  );
   const findings = [
     ...damaged.map((digest) => objectFinding(store, graph, digest, "damaged")),
     ...missingObjects(store, records, states).map((digest) => objectFinding(store, graph, digest, "missing")),
     ...damagedRecords(store),
+    ...missingRecords(store, entries),
     ...divergences(store),
-    ...brokenLog(store, log),
+    ...brokenLog(store, log, entries.length),
+    ...editedReports(store, records),
   ];
   store.flush();
   return {
     findings,
     objects: objects.length,
-    records: store.listActionKeys().length,
-    logEntries: log.readAll().length,
+    records: keys.length,
+    logEntries: entries.length,
+    unloggedRecords: keys.filter((key) => !loggedKeys.has(key)).length,
   };
 }
 
@@ -121,18 +141,27 @@ function objectFinding(
     kind: `object-${state}`,
     digest,
     path: path.relative(store.root, store.objectPath(digest)),
-    detail: `${state === "damaged" ? "The bytes do not match the name." : "It is not in the store."} ${consequence(origins)}`,
+    detail: `${state === "damaged" ? "The bytes do not match the name." : "It is not in the store."} ${consequence(store, origins)}`,
     artifacts: unique(origins.map((origin) => `${origin.record.stage} ${path.posix.join(origin.output, origin.path)}`)),
     madeBy: unique(origins.map((origin) => origin.record.stage)),
     fedInto: unique(graph.fedInto(digest).map((record) => record.stage)),
   };
 }
 
-function consequence(origins: readonly Origin[]): string {
+function consequence(store: Store, origins: readonly Origin[]): string {
   if (origins.length === 0) return "No record needs it.";
-  if (origins.every(({ output }) => output === LOG_OUTPUT))
-    return "It is the captured log of a run, and no result rests on it: the next `repro` notes in the record that it is lost.";
-  return "The next `repro` makes it again.";
+  const files = unique(origins.map(({ record }) => recordPath(store, record.key)));
+  const shown = files.length > 3 ? `${files.slice(0, 3).join(", ")} and ${files.length - 3} more` : files.join(", ");
+  const isLog = origins.every(({ output }) => output === LOG_OUTPUT);
+  const remedy = isLog
+    ? "It is the captured log of a run, and no result rests on it: `repro` notes in the record that it is lost"
+    : "`repro` makes it again";
+  return `${remedy}, but only with the settings that made it. If you want those no more, add ${RETIRED} to the name of each record that needs it: ${shown}.`;
+}
+
+/** Relative to the store. */
+function recordPath(store: Store, key: Digest): string {
+  return path.relative(store.root, store.actions.file(key));
 }
 
 /** What the records name and the store lacks, apart from what this audit has just put in quarantine. */
@@ -157,15 +186,37 @@ function damagedRecords(store: Store): AuditFinding[] {
   });
 }
 
+/** Records are written before the log's entry, so an entry without one means that the record was taken out. */
+function missingRecords(store: Store, entries: readonly LogEntry[]): AuditFinding[] {
+  const found = new Map<string, AuditFinding>();
+  for (const { record } of entries) {
+    const { kind, state, key, stage } = record;
+    if (kind !== "stage" || state !== "ran" || typeof key !== "string" || !isDigest(key)) continue;
+    if (store.inspectAction(key).state !== "missing" || store.actions.isRetired(key)) continue;
+    const file = recordPath(store, key);
+    found.set(key, {
+      kind: "record-missing",
+      digest: key,
+      path: file,
+      detail: `The log says that ${String(stage)} ran, but its record is gone. \`repro\` makes it again, but only with the same settings. If it was taken out on purpose, an empty file ${path.basename(file)}${RETIRED} in its place says so.`,
+      artifacts: [],
+      madeBy: [String(stage)],
+      fedInto: [],
+    });
+  }
+  return [...found.values()];
+}
+
 function divergences(store: Store): AuditFinding[] {
   return store.listDivergent().map((record): AuditFinding => {
     const inForce = store.readAction(record.key)?.outputs ?? {};
     const names = Object.keys(record.outputs).filter((name) => record.outputs[name] !== inForce[name]);
+    const file = path.relative(store.root, store.actions.divergentFile(record));
     return {
       kind: "runs-diverged",
       digest: record.key,
-      path: path.relative(store.root, store.layout.divergent),
-      detail: `Two runs of stage key ${shortDigest(record.key)} gave different outputs: ${names.join(", ")}.`,
+      path: file,
+      detail: `Two runs of stage key ${shortDigest(record.key)} gave different outputs: ${names.join(", ")}. No run mends that: compare this record with ${recordPath(store, record.key)}, which is in force, and once you know the cause delete ${path.basename(file)}.`,
       artifacts: names.map((name) => `${record.stage} ${name}`),
       madeBy: [record.stage],
       fedInto: [],
@@ -173,12 +224,16 @@ function divergences(store: Store): AuditFinding[] {
   });
 }
 
-function brokenLog(store: Store, log: RunLog): AuditFinding[] {
-  const found = log.verify();
-  if (found === undefined) return [];
-  const detail = `The run log is broken at line ${found.line}: ${found.reason}.`;
+function brokenLog(store: Store, log: RunLog, entries: number): AuditFinding[] {
   const file = path.relative(store.root, log.file);
-  return [{ kind: "log-broken", path: file, detail, artifacts: [], madeBy: [], fedInto: [] }];
+  const finding = (detail: string): AuditFinding[] => [
+    { kind: "log-broken", path: file, detail, artifacts: [], madeBy: [], fedInto: [] },
+  ];
+  const found = log.verify();
+  if (found !== undefined) return finding(`The run log is broken at line ${found.line}: ${found.reason}.`);
+  // A run writes its first entry before its first record.
+  const isGone = entries === 0 && store.listActionKeys().length > 0;
+  return isGone ? finding("The run log is gone: there are records, and no entry tells of a run.") : [];
 }
 
 function unique(texts: readonly string[]): string[] {

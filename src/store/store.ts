@@ -50,7 +50,7 @@ export function openStore(artifactsDir: string): Store {
 export class Store {
   readonly root: string;
   private readonly objects: ObjectStore;
-  private readonly actions: ActionStore;
+  readonly actions: ActionStore;
   private readonly stamps: StampIndex;
   private readonly trees = new Map<Digest, TreeManifest>();
 

@@ -34,7 +34,7 @@ describe("auditStore", () => {
     const progress: number[] = [];
     const report = await auditStore(rig.store, { onProgress: (done) => progress.push(done) });
     // Five trees and six files: config.json is one object.
-    expect(report).toEqual({ findings: [], objects: 11, records: 5, logEntries: 1 });
+    expect(report).toEqual({ findings: [], objects: 11, records: 5, logEntries: 1, unloggedRecords: 5 });
     expect(progress.at(-1)).toBe(11);
   });
 
@@ -83,6 +83,38 @@ describe("auditStore", () => {
       { kind: "runs-diverged", madeBy: ["train[seed=1]"], digest: train[0]!.key },
       { kind: "log-broken", madeBy: [], digest: undefined },
     ]);
+  });
+
+  test("finds a record that was taken out and a log that was, until the record is retired", async () => {
+    using rig = StoreRig.create();
+    const { train } = lab(rig);
+    const [{ key, stage }] = train as [(typeof train)[0], ...unknown[]];
+    const log = new RunLog(rig.store);
+    log.append({ kind: "stage", state: "ran", stage, key });
+    expect(await auditStore(rig.reopen())).toMatchObject({ findings: [], unloggedRecords: 4 });
+    const file = new ActionStore(rig.store.layout).file(key);
+    fs.renameSync(file, `${file}.old`);
+    expect((await auditStore(rig.reopen())).findings).toMatchObject([{ kind: "record-missing", digest: key }]);
+    fs.renameSync(`${file}.old`, `${file}.retired`);
+    expect((await auditStore(rig.reopen())).findings).toEqual([]);
+    fs.rmSync(rig.store.layout.log, { recursive: true });
+    expect((await auditStore(rig.reopen())).findings).toMatchObject([{ kind: "log-broken" }]);
+  });
+
+  test("names the record to retire for a lost object of older settings, and the file of a divergence", async () => {
+    using rig = StoreRig.create();
+    const { train } = lab(rig);
+    const store = new ActionStore(rig.store.layout);
+    fs.rmSync(rig.store.objectPath(digestBytes("weights 1")));
+    const [missing] = (await auditStore(rig.reopen())).findings;
+    expect(missing!.detail).toContain(`actions/${hexOf(train[0]!.key)}.json`);
+    fs.renameSync(store.file(train[0]!.key), `${store.file(train[0]!.key)}.retired`);
+    expect((await auditStore(rig.reopen())).findings).toEqual([]);
+    rig.store.writeAction({ ...train[1]!, outputs: { model: rig.put({ "model.bin": "other weights" }) } });
+    const [diverged] = (await auditStore(rig.reopen())).findings;
+    expect(diverged).toMatchObject({ kind: "runs-diverged", madeBy: ["train[seed=2]"] });
+    fs.rmSync(`${rig.store.root}/${diverged!.path}`);
+    expect((await auditStore(rig.reopen())).findings).toEqual([]);
   });
 
   test("stops when it is aborted", async () => {
