@@ -96,12 +96,27 @@ describe("a small lab", () => {
     expect((await lab.cli("audit")).code).toBe(0);
   });
 
+  test("audit names a report that was edited by hand", async () => {
+    const [name] = Object.keys(reports).filter((file) => file.endsWith(".md"));
+    writeFileSync(lab.path("reports", name!), `${lab.read(`reports/${name}`)}and more`);
+    const audit = await lab.cli("audit");
+    expect(audit.code).toBe(3);
+    expect(audit.stdout).toMatch(/^report-edited\n.*\.md$/m);
+    await lab.repro();
+    expect(await lab.cli("audit")).toMatchObject({ code: 0 });
+  });
+
   test("status, dag, runs, show, report and sample answer for it", async () => {
     expect((await lab.cli("status")).stdout).toContain("15 stages: 15 fresh.");
     expect((await lab.cli("dag", "--format", "mermaid")).stdout).toContain('["train x 4"]');
     const runs = JSON.parse((await lab.cli("runs", "--json", "--last", "0")).stdout) as { chain: string };
     expect(runs.chain).toBe("whole");
     expect((await lab.cli("show", "train[model=wide,seed=1]")).stdout).toContain("tokens_per_second");
+    expect((await lab.cli("show", "train[model=wide]")).stderr).toContain("train[model=wide,seed=2]");
+    expect((await lab.cli("audit", "report[*]")).stdout).toContain("bytes verified");
+    expect((await lab.cli("runs")).stdout).toMatch(/run-end .*15 ran/);
+    const other = await lab.cli("sample", "train[model=wide,seed=1]", "--set", "train.steps=10");
+    expect(other.stderr).toMatch(/ran with others: .*params\.steps/);
     expect((await lab.cli("report")).code).toBe(0);
     const sample = ["sample", "train[model=wide,seed=1]", "Once upon", "--tokens", "8", "--json"];
     const [one, two] = [await lab.cli(...sample), await lab.cli(...sample)];

@@ -5,6 +5,8 @@ import { formatDuration } from "../../util/format.ts";
 import { openPastStore } from "../lab.ts";
 import { columns, EXIT, print, printJson } from "../output.ts";
 
+const OUTCOMES = ["ran", "cached", "fresh", "failed", "skipped"] as const;
+
 export async function runs(options: { directory: string; last: number; json: boolean }): Promise<number> {
   const log = new RunLog(openPastStore(options.directory));
   const broken = log.verify();
@@ -23,6 +25,8 @@ function describe(record: JsonObject): string[] {
   const duration = typeof record["durationMs"] === "number" ? formatDuration(record["durationMs"]) : "";
   const measures = Object.entries((record["measures"] ?? {}) as Record<string, number | string>);
   const shown = measures.map(([name, value]) => `${name} ${typeof value === "number" ? compact(value) : value}`);
+  if (record["kind"] === "run-end")
+    shown.push(...OUTCOMES.filter((name) => record[name]).map((name) => `${record[name]} ${name}`));
   return [text("kind"), text("stage") || text("profile"), text("state"), duration, shown.join(", ")];
 }
 

@@ -8,6 +8,7 @@ import { generate } from "../../models/generate.ts";
 import type { Plan } from "../../pipeline/planner.ts";
 import { selectNodes, upstreamOf } from "../../pipeline/selection.ts";
 import type { ArtifactType } from "../../pipeline/stage.ts";
+import { explain } from "../../pipeline/why.ts";
 import type { Digest } from "../../util/digest.ts";
 import { UserError } from "../../util/errors.ts";
 import { type Lab, type LabOptions, openLab } from "../lab.ts";
@@ -76,7 +77,7 @@ function findUpstream(lab: Lab, plan: Plan, start: string, type: ArtifactType): 
     const planned = plan.byId.get(id);
     if (found) {
       if (planned && "outputs" in planned) return planned.outputs[found[0]]!;
-      throw new UserError(`"${id}" has not run with the present settings.`, {
+      throw new UserError(`"${id}" has not run with the present settings.${otherSettings(lab, plan, id)}`, {
         code: "NOT_RUN",
         hint: `Run it first: stlm-pipeline repro "${start}"`,
         exitCode: 1,
@@ -88,4 +89,13 @@ function findUpstream(lab: Lab, plan: Plan, start: string, type: ArtifactType): 
     code: "NO_SUCH_ARTIFACT",
     hint: "Name an instance of a train stage.",
   });
+}
+
+/** In what the settings of an instance's own last run differ, or nothing. */
+function otherSettings({ pipeline, store }: Lab, plan: Plan, id: string): string {
+  const { comparedWith, differences } = explain(pipeline.byId.get(id)!, plan, store);
+  if (comparedWith?.stage !== id || differences.length === 0) return "";
+  const fields = differences.slice(0, 3).map((difference) => difference.path);
+  const more = differences.length > 3 ? ` and ${differences.length - 3} more` : "";
+  return ` It ran with others: ${fields.join(", ")}${more} changed since (stlm-pipeline why "${id}"); with the --set of that run it can be used.`;
 }

@@ -7,6 +7,7 @@ import { UserError } from "../../util/errors.ts";
 import { formatDuration } from "../../util/format.ts";
 import { openLabStore } from "../lab.ts";
 import { columns, print, printJson } from "../output.ts";
+import { newestRecord } from "../records.ts";
 
 export async function show(name: string, options: { directory: string; json: boolean; log: boolean }): Promise<number> {
   const store = openLabStore(options.directory);
@@ -22,10 +23,10 @@ export async function show(name: string, options: { directory: string; json: boo
 
 /** The newest record of an instance, or the one whose key or output begins with the given digits. */
 function findRecord(store: Store, name: string): ActionRecord {
+  const named = newestRecord(store, name);
+  if (named !== undefined) return named;
   const records = store.listActions();
   const byTime = (a: ActionRecord, b: ActionRecord) => a.provenance.startedAt.localeCompare(b.provenance.startedAt);
-  const named = records.filter((record) => record.stage === name).sort(byTime);
-  if (named.length > 0) return named.at(-1)!;
   if (/^(sha256:)?[0-9a-f]{4,64}$/.test(name)) {
     const digests = new Set<string>(store.resolve(name));
     const found = records.filter(
@@ -47,7 +48,7 @@ function describe({ key, stage, preimage, outputs, provenance }: ActionRecord): 
     ...Object.entries(outputs).map(([name, digest]) => [`output ${name}`, `${digest}`]),
     ["started", provenance.startedAt],
     ["took", formatDuration(provenance.durationMs)],
-    ...(provenance.device ? [["device", provenance.device]] : []),
+    ...(provenance.device && !("device" in provenance.measures) ? [["device", provenance.device]] : []),
     ...Object.entries(provenance.measures).map(([name, value]) => [name, String(value)]),
     ["attempt", String(provenance.attempt)],
     ["version", provenance.version],
