@@ -9,8 +9,8 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync } from "node:fs";
 import path from "node:path";
 import { systemErrorCode } from "../util/errors.ts";
-import { publishFile, writeWhole } from "./durable.ts";
-import { type StoreLayout, temporaryPath } from "./layout.ts";
+import { createExclusively } from "./durable.ts";
+import type { StoreLayout } from "./layout.ts";
 import { lstat } from "./objects.ts";
 import { type Owner, ownerState, thisOwner } from "./owner.ts";
 
@@ -112,13 +112,8 @@ function makeClaim(layout: StoreLayout, folder: string, name: string, generation
     since: new Date().toISOString(),
   };
   const file = path.join(folder, `${name}.${generation}`);
-  const temporary = temporaryPath(layout, "claim");
-  try {
-    writeWhole(temporary, JSON.stringify(content));
-    return publishFile(temporary, file) ? { file, generation, token: content.token } : undefined;
-  } finally {
-    rmSync(temporary, { force: true });
-  }
+  const isMade = createExclusively(layout, file, JSON.stringify(content));
+  return isMade ? { file, generation, token: content.token } : undefined;
 }
 
 function readClaim(file: string): ClaimContent | undefined {

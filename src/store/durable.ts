@@ -75,16 +75,43 @@ export function replaceDurably(layout: StoreLayout, file: string, text: string):
  * A link never replaces anything, unlike a rename.
  */
 export function publishFile(from: string, to: string): boolean {
+  const isLinked = tryLink(from, to);
+  if (isLinked !== undefined) return isLinked;
+  // No hard links here. Two processes may both get past this test; they then publish the same bytes.
+  if (existsSync(to)) return false;
+  renameSync(from, to);
+  return true;
+}
+
+/**
+ * Makes `file` with this text for one process only; false for every other. Readers see it whole, except on a file
+ * system without hard links, where it may be empty for a moment.
+ */
+export function createExclusively(layout: StoreLayout, file: string, text: string): boolean {
+  const temporary = temporaryPath(layout, path.basename(file));
+  try {
+    writeWhole(temporary, text);
+    const isLinked = tryLink(temporary, file);
+    if (isLinked !== undefined) return isLinked;
+    writeWhole(file, text);
+    return true;
+  } catch (error) {
+    if (systemErrorCode(error) === "EEXIST") return false;
+    throw error;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** False where the name is taken, undefined where the file system has no hard links. */
+function tryLink(from: string, to: string): boolean | undefined {
   try {
     linkSync(from, to);
     return true;
   } catch (error) {
     const code = systemErrorCode(error) ?? "";
     if (code === "EEXIST") return false;
-    if (!LINK_UNSUPPORTED.has(code)) throw error;
+    if (LINK_UNSUPPORTED.has(code)) return undefined;
+    throw error;
   }
-  // No hard links here. Two processes may both get past this test; they then publish the same bytes.
-  if (existsSync(to)) return false;
-  renameSync(from, to);
-  return true;
 }

@@ -21,6 +21,7 @@ if (command === "hold") {
   const log = new RunLog(store);
   for (let index = 0; index < Number(subject); index++) log.append({ writer: extra, index });
 } else if (command === "publish") {
+  new RunLog(store).append({ kind: "run" });
   for (let round = 0; ; round++) {
     const folder = store.stagingFolder("out");
     for (let file = 0; file < 5; file++) writeFileSync(`${folder}/${file}`, `${subject} ${round} ${file}`.repeat(5000));

@@ -5,6 +5,8 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import path from "node:path";
 import { afterEach, describe, expect, type TestContext, test, vi } from "vitest";
+import { tryClaim } from "../../src/store/claim.ts";
+import { createExclusively } from "../../src/store/durable.ts";
 import { openStore } from "../../src/store/store.ts";
 import { formatUserError, UserError } from "../../src/util/errors.ts";
 import { readContent, StoreRig, writeContent } from "./store-rig.ts";
@@ -160,6 +162,19 @@ describe("a file system without hard links", () => {
     expect(rig.put({ a: "1", "b/c": "2", same: "1" })).toBe(digest);
     rig.store.materialise(digest, rig.path("out"), { readOnly: true });
     expect(readContent(rig.path("out"))).toEqual({ a: "1", "b/c": "2", same: "1" });
+  });
+
+  test("gives a claim to the first alone, and never replaces it", () => {
+    using rig = StoreRig.create();
+    injected.link = "EPERM";
+    const { layout } = rig.store;
+    expect(createExclusively(layout, rig.path("claim"), "first")).toBe(true);
+    expect(createExclusively(layout, rig.path("claim"), "second")).toBe(false);
+    expect(fs.readFileSync(rig.path("claim"), "utf8")).toBe("first");
+    expect(fs.readdirSync(layout.tmp)).toEqual([]);
+    const [one, two] = [1, 2].map(() => tryClaim(layout, layout.leases, "name"));
+    expect(one).toHaveProperty("claim");
+    expect(two).toHaveProperty("held");
   });
 });
 
