@@ -1,7 +1,7 @@
 // Fetches a data set: out of the package, from a local folder, or over HTTP, verified by SHA-256.
 
 import { z } from "zod";
-import { datasetChoiceSchema, expandChoice, ownPaths } from "../src/data/datasets/choice.ts";
+import { datasetChoiceSchema, expandChoice, ownPaths, passedOver } from "../src/data/datasets/choice.ts";
 import { acquireDataset } from "../src/data/download/acquire.ts";
 import { defineStage } from "../src/pipeline/stage.ts";
 
@@ -18,7 +18,9 @@ export default defineStage({
   reads: ({ dataset }, root) => ownPaths(dataset, root),
 
   async run({ params, outputs, work, dataDir, root, signal, log }) {
-    const dataset = expandChoice(params.dataset, root ?? process.cwd());
+    const lab = root ?? process.cwd();
+    const dataset = expandChoice(params.dataset, lab);
+    for (const warning of passedOver(params.dataset, lab)) log.warn(warning);
     await acquireDataset(dataset, outputs.dataset.path(), { work, dataDir, environment: process.env, signal, log });
     log.info(`${dataset.name}: ${dataset.files.length} files, licence ${dataset.license}`);
   },

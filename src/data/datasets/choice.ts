@@ -10,6 +10,9 @@ import { didYouMean, UserError } from "../../util/errors.ts";
 import { type Dataset, type DatasetFile, type FileFormat, fileFormats, type TextRule } from "./dataset.ts";
 import { type DatasetName, datasetNames, datasets } from "./index.ts";
 
+/** For messages. */
+const READABLE = `.${[...fileFormats, "md", "text"].join(", .")}`;
+
 const textRule = {
   template: z.string().min(1).default("{text}").describe("How a row becomes a document, `{title}\\n{text}`."),
   separator: z.string().min(1).optional().describe("Cuts text files into documents, `<|endoftext|>`."),
@@ -168,7 +171,7 @@ function fromPath(choice: z.output<typeof ownSchema>, root: string): Dataset {
       hint: `Looked at ${target}: paths are relative to the folder of pipeline.yaml.`,
     });
   }
-  const found = stats.isDirectory() ? listFiles(target) : [path.basename(target)];
+  const found = stats.isDirectory() ? listFiles(target).names : [path.basename(target)];
   const folder = stats.isDirectory() ? target : path.dirname(target);
   const files = found.flatMap((name): DatasetFile[] => {
     const format = choice.format ?? formatOf(name);
@@ -179,24 +182,52 @@ function fromPath(choice: z.output<typeof ownSchema>, root: string): Dataset {
     throw new UserError(`${choice.path} holds no file that can be read as text.`, {
       code: "DATASET_EMPTY",
       where: { path: "dataset.path" },
-      hint: `Readable are .${fileFormats.join(", .")}; for other names say format: txt.`,
+      hint: `Readable are ${READABLE}; for other names say format: txt.`,
     });
   }
   return own(choice.name ?? safeName(path.basename(target)), choice.license, files, ruleOf(choice));
 }
 
+/** What a choice passes over in the user's own folders, a sentence each: for a warning. Throws as expandChoice() does. */
+export function passedOver(choice: DatasetChoice, root: string): string[] {
+  expandChoice(choice, root);
+  const parts = Array.isArray(choice) ? choice : [choice];
+  return parts.flatMap((part): string[] => {
+    if (typeof part !== "object" || !("path" in part)) return [];
+    const folder = path.resolve(root, part.path);
+    if (!statSync(folder).isDirectory()) return [];
+    const { names, linkedFolders } = listFiles(folder);
+    const others = part.format === undefined ? names.filter((name) => formatOf(name) === undefined) : [];
+    const linked = linkedFolders.map((name) => `${part.path}/${name} is a link to a folder and is not read.`);
+    if (others.length === 0) return linked;
+    const rest = others.length > 1 ? ` and ${others.length - 1} more` : "";
+    return [...linked, `${part.path}/${others[0]}${rest}: not read, for readable are ${READABLE}.`];
+  });
+}
+
+interface Listing {
+  readonly names: readonly string[];
+  readonly linkedFolders: readonly string[];
+}
+
 /** Files below a folder, with `/`, in the order of their UTF-8 bytes; hidden ones and linked folders left out. */
-function listFiles(folder: string, below = ""): string[] {
+function listFiles(folder: string, below = ""): Listing {
   const entries: Dirent[] = readdirSync(path.join(folder, below), { withFileTypes: true });
-  const names = entries
-    .filter((entry) => !entry.name.startsWith("."))
-    .flatMap((entry) => {
-      const name = below === "" ? entry.name : `${below}/${entry.name}`;
-      if (entry.isDirectory()) return listFiles(folder, name);
-      const isFile = entry.isFile() || statSync(path.join(folder, name), { throwIfNoEntry: false })?.isFile() === true;
-      return isFile ? [name] : [];
-    });
-  return names.sort(compareUtf8);
+  const names: string[] = [];
+  const linkedFolders: string[] = [];
+  for (const entry of entries.filter((entry) => !entry.name.startsWith("."))) {
+    const name = below === "" ? entry.name : `${below}/${entry.name}`;
+    if (entry.isDirectory()) {
+      const deeper = listFiles(folder, name);
+      names.push(...deeper.names);
+      linkedFolders.push(...deeper.linkedFolders);
+      continue;
+    }
+    const target = entry.isSymbolicLink() ? statSync(path.join(folder, name), { throwIfNoEntry: false }) : entry;
+    if (target?.isFile()) names.push(name);
+    else if (target?.isDirectory()) linkedFolders.push(name);
+  }
+  return { names: names.sort(compareUtf8), linkedFolders: linkedFolders.sort(compareUtf8) };
 }
 
 function formatOf(name: string): FileFormat | undefined {

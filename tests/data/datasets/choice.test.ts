@@ -1,7 +1,7 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { datasetChoiceSchema, expandChoice } from "../../../src/data/datasets/choice.ts";
+import { datasetChoiceSchema, expandChoice, passedOver } from "../../../src/data/datasets/choice.ts";
 import { temporaryFolder } from "../../rigs/stage-rig.ts";
 
 const expand = (choice: unknown, root = "/") => expandChoice(datasetChoiceSchema.parse(choice), root);
@@ -40,6 +40,17 @@ describe("a folder of the user's own", () => {
       "b.txt txt",
       "deep/c.jsonl.gz jsonl.gz",
     ]);
+  });
+
+  test("says what it passes over", () => {
+    symlinkSync(root, path.join(root, "texts", "linked"));
+    const over = (choice: unknown) => passedOver(datasetChoiceSchema.parse(choice), root);
+    expect(over({ path: "texts" })).toEqual([
+      "texts/linked is a link to a folder and is not read.",
+      expect.stringMatching(/^texts\/picture\.png: not read, for readable are .*\.md/),
+    ]);
+    expect(over({ path: "texts", format: "txt" })).toHaveLength(1);
+    expect(over(["bundled-stories", { path: "texts/a.md" }])).toEqual([]);
   });
 
   test("may be a single file of a said format", () => {
