@@ -6,6 +6,7 @@ import type { Store } from "../store/store.ts";
 import type { Digest } from "../util/digest.ts";
 import { UserError } from "../util/errors.ts";
 import type { Failed, Outcome, RunEvent, Skipped } from "./events.ts";
+import { nativeHolds } from "./fingerprint.ts";
 import { noteInstances } from "./instances.ts";
 import { Journal } from "./journal.ts";
 import { actionPreimage, stageKey } from "./key.ts";
@@ -200,7 +201,9 @@ class Run {
       gpus: gpus.length > 0 ? gpus : undefined,
       signal: this.signal,
       graceMs,
-      isUnchanged: () => stageKey(actionPreimage(node, planned.preimage.inputs, this.context)) === planned.key,
+      isUnchanged: () =>
+        (node.work.kind === "command" || nativeHolds(node.work.module)) &&
+        stageKey(actionPreimage(node, planned.preimage.inputs, this.context)) === planned.key,
       emit: (event) => this.emit(event),
     };
     const ended = runStage(planned, place).then((outcome) => {

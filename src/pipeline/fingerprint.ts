@@ -2,7 +2,16 @@
 // the import closure after tree shaking, so an edit in a comment, a type or an unused function changes nothing.
 // Making it costs a bundler run per stage, so the result is remembered under stamps of every file that was read.
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
@@ -16,12 +25,14 @@ import { normaliseNativeSource } from "./native-source.ts";
 
 export interface BuiltCode {
   readonly code: CodeFingerprint;
+  /** Absolute path of each native source, by its name in `code.native`: compiled when the stage runs, not when it is built. */
+  readonly nativeFiles: Readonly<Record<string, string>>;
   /** Absolute path of the text that runs. */
   readonly bundleFile: string;
 }
 
 interface Remembered extends BuiltCode {
-  readonly version: 1;
+  readonly version: 2;
   /** Stamps of all that was read, of the folders of native sources, and of the bundle itself. */
   readonly stamps: Readonly<Record<string, string>>;
 }
@@ -39,19 +50,31 @@ export async function buildCode(file: string, root: string, artifacts: string): 
   const folder = codeFolder(artifacts);
   const memory = path.join(folder, `${hexOf(digestOf("stlm.module-path.v1", file)).slice(0, 32)}.stamps.json`);
   const remembered = recall(memory);
-  if (remembered) return { code: remembered.code, bundleFile: remembered.bundleFile };
+  if (remembered) {
+    const { code, nativeFiles, bundleFile } = remembered;
+    return { code, nativeFiles, bundleFile };
+  }
 
   const startedMs = Date.now();
   const bundle = await bundleModule(file, root);
   const native = nativeSources(bundle.modules);
+  const nativeFiles = Object.fromEntries(native.map((source) => [moduleLabel(source, root), source]));
   const code: CodeFingerprint = {
     bundle: digestBytes(bundle.minified),
-    native: Object.fromEntries(native.map((source) => [moduleLabel(source, root), digestNative(source)])),
+    native: Object.fromEntries(Object.entries(nativeFiles).map(([label, source]) => [label, digestNative(source)])),
     packages: Object.fromEntries(bundle.packages.map(({ name, version }) => [name, version])),
   };
   const bundleFile = writeRunnable(folder, code, bundle);
-  remember(memory, { code, bundleFile }, [...watched(bundle, native)], startedMs);
-  return { code, bundleFile };
+  const built = { code, nativeFiles, bundleFile };
+  remember(memory, built, [...watched(bundle, native)], startedMs);
+  return built;
+}
+
+/** Whether the native sources still have the bytes of the fingerprint; read anew, whatever their stamps say. */
+export function nativeHolds({ code, nativeFiles }: Pick<BuiltCode, "code" | "nativeFiles">): boolean {
+  return Object.entries(nativeFiles).every(
+    ([label, file]) => existsSync(file) && digestNative(file) === code.native[label],
+  );
 }
 
 /** What each source file contributed to a bundle, by label; undefined where it was never built here. */
@@ -117,7 +140,7 @@ function watched(bundle: Bundle, native: readonly string[]): Set<string> {
 
 function recall(memory: string): Remembered | undefined {
   const remembered = readJson<Remembered>(memory);
-  return remembered?.version === 1 && stampsHold(remembered.stamps) ? remembered : undefined;
+  return remembered?.version === 2 && stampsHold(remembered.stamps) ? remembered : undefined;
 }
 
 function remember(memory: string, built: BuiltCode, files: readonly string[], startedMs: number): void {
@@ -125,7 +148,7 @@ function remember(memory: string, built: BuiltCode, files: readonly string[], st
   // The bundle was written just now, by us, under a name that its content decides: no later edit is overlooked.
   const bundle = settledStamps([built.bundleFile], Number.POSITIVE_INFINITY);
   if (!stamps || !bundle) return;
-  const remembered: Remembered = { version: 1, ...built, stamps: { ...stamps, ...bundle } };
+  const remembered: Remembered = { version: 2, ...built, stamps: { ...stamps, ...bundle } };
   try {
     writeWhole(memory, prettyCanonicalJson(remembered));
   } catch {

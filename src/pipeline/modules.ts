@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Digest } from "../util/digest.ts";
-import { didYouMean, UserError } from "../util/errors.ts";
+import { didYouMean, messageOf, UserError } from "../util/errors.ts";
 import { packageRoot } from "../util/package-root.ts";
 import { buildCode } from "./fingerprint.ts";
 import type { StageDefinition } from "./stage.ts";
@@ -26,6 +26,8 @@ export interface StageModule {
   readonly file: string;
   readonly definition: StageDefinition;
   readonly code: CodeFingerprint;
+  /** Absolute path of each native source, by its name in `code.native`. */
+  readonly nativeFiles: Readonly<Record<string, string>>;
   /** Absolute path of the bundle that runs: made from the very text whose minified form is the fingerprint. */
   readonly bundleFile: string;
 }
@@ -51,8 +53,21 @@ export async function loadStageModule(request: {
     });
   }
   const built = await buildCode(file, root, artifacts);
-  const loaded: { default?: unknown } = await import(/* @vite-ignore */ pathToFileURL(built.bundleFile).href);
+  const loaded = await importModule(built.bundleFile, file);
   return { use, file, definition: checkDefinition(loaded.default, file), ...built };
+}
+
+async function importModule(bundleFile: string, file: string): Promise<{ default?: unknown }> {
+  try {
+    return await import(/* @vite-ignore */ pathToFileURL(bundleFile).href);
+  } catch (cause) {
+    throw new UserError(`The stage's module throws while it is loaded: ${messageOf(cause)}`, {
+      code: "BAD_STAGE_MODULE",
+      where: { file },
+      hint: "Its code outside of run() runs for every command, plans too. Mend it, or move it into run().",
+      cause,
+    });
+  }
 }
 
 /** The names legal after `use:`, sorted. */

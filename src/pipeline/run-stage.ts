@@ -1,7 +1,7 @@
 // Runs one stage instance from its key to its record: lease, clean folders, process, store, record. Nothing that looks
 // finished exists before the last step, and the work folder with its checkpoints stays until then.
 
-import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { latestName } from "../store/latest.ts";
 import { acquireLease, type Lease } from "../store/lease.ts";
@@ -33,12 +33,15 @@ export interface StagePlace {
   readonly emit: (event: RunEvent) => void;
 }
 
+/** In the work folder: what the stage keeps there, and that it was begun under --force. */
+const STATE = "state";
+const FORCED_MARK = "forced";
 const LAST_LINES = 20;
 /** A chatty stage's log is kept from its end. */
 const MAX_LOG_BYTES = 4 << 20;
 
 const FILES_CHANGED: StageError = {
-  message: "A file that the stage reads was changed while it ran.",
+  message: "A file that the stage reads, or a source that it compiles, was changed during the run.",
   code: "FILES_CHANGED",
   hint: "Nothing was kept of this run. Run the same command again once the files stay as they are.",
   expected: true,
@@ -70,12 +73,13 @@ export async function runStage(planned: Stale, place: StagePlace): Promise<Outco
 async function execute(planned: Stale, lease: Lease, place: StagePlace): Promise<Outcome> {
   const { node, key } = planned;
   const { store } = place;
-  const work = store.workFolder(key);
+  const work = openWork(planned, store);
   const staging = store.stagingFolder(node.id);
   const logFile = path.join(work, "log.txt");
   try {
     const attempt = countAttempt(work);
     const request = prepare(planned, staging, work, place);
+    if (!place.isUnchanged()) return failure(planned, { error: FILES_CHANGED });
     writeFileSync(logFile, `--- ${node.id}, attempt ${attempt}\n`, { flag: "a" });
     const logStart = statSync(logFile).size;
     place.emit({ type: "started", id: node.id, key, reason: planned.reason, log: logFile, attempt });
@@ -123,13 +127,28 @@ async function execute(planned: Stale, lease: Lease, place: StagePlace): Promise
     };
     const inForce = publish(record, node, place);
     if (inForce !== record && determinismOf(node) === "bitwise") {
-      return failure(planned, { error: divergence(node, record, inForce), log: logFile, from: logStart });
+      const failed = failure(planned, { error: divergence(node, record, inForce), log: logFile, from: logStart });
+      // The run finished: nothing may go on from here. Its log stays, for the failure names it.
+      rmSync(path.join(work, STATE), { recursive: true, force: true });
+      rmSync(path.join(work, FORCED_MARK), { force: true });
+      return failed;
     }
     store.removeWork(key);
     return { type: "ran", id: node.id, key, outputs: inForce.outputs, reason: planned.reason, durationMs, measures };
   } finally {
     store.removeFolder(staging);
   }
+}
+
+/** What is forced starts anew, and goes on only from an earlier attempt that was forced too and did not finish. */
+function openWork({ key, reason }: Stale, store: Store): string {
+  const work = store.workFolder(key);
+  const mark = path.join(work, FORCED_MARK);
+  if (reason.kind !== "forced" || existsSync(mark)) return work;
+  store.removeWork(key);
+  store.workFolder(key);
+  writeFileSync(mark, "");
+  return work;
 }
 
 /** The folders of one run, all below its staging folder: inputs read-only, outputs empty, a command's deps copied. */
@@ -150,7 +169,7 @@ function prepare(planned: Stale, staging: string, work: string, place: StagePlac
     seed: node.seed,
     device: place.device,
     threads: place.threads,
-    workFolder: path.join(work, "state"),
+    workFolder: path.join(work, STATE),
     dataDir: place.dataDir,
     root: place.pipeline.root,
     artifacts: place.store.root,
