@@ -5,7 +5,15 @@ import { readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import type { BuildFailure, Metafile, OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
+import type {
+  BuildFailure,
+  Metafile,
+  OnResolveArgs,
+  OnResolveResult,
+  Plugin,
+  PluginBuild,
+  ResolveResult,
+} from "esbuild";
 import { type Digest, digestBytes } from "../util/digest.ts";
 import { UserError } from "../util/errors.ts";
 import { packageRoot } from "../util/package-root.ts";
@@ -88,17 +96,35 @@ export async function bundleModule(file: string, root: string): Promise<Bundle> 
 /** The text with every external specifier replaced by the file that it stands for on this machine. */
 export function runnableText(bundle: Pick<Bundle, "text" | "externals">): string {
   let text = bundle.text;
+  // CommonJS of a linked package asks for modules by require(), which an ES module lacks and which takes no URLs.
+  if (text.includes("__require(")) {
+    text = `import { createRequire } from "node:module";\nconst require = createRequire(import.meta.url);\n${text}`;
+  }
   for (const [specifier, file] of Object.entries(bundle.externals)) {
-    text = text.replaceAll(JSON.stringify(EXTERNAL + specifier), () => JSON.stringify(pathToFileURL(file).href));
+    const quoted = JSON.stringify(EXTERNAL + specifier);
+    text = text.replaceAll(`__require(${quoted})`, () => `__require(${JSON.stringify(file)})`);
+    text = text.replaceAll(quoted, () => JSON.stringify(pathToFileURL(file).href));
   }
   return text;
 }
 
-/** A module's name free of machine paths: relative to our package, else to the lab. */
+/** A module's name free of machine paths: relative to our package, to the lab, or to the linked package that it is of. */
 export function moduleLabel(file: string, root: string): string {
   const inPackage = path.relative(packageRoot(), file);
   if (!inPackage.startsWith("..")) return `${PACKAGE_NAME}/${inPackage.split(path.sep).join("/")}`;
-  return path.relative(root, file).split(path.sep).join("/");
+  const inLab = path.relative(root, file);
+  const linked = inLab.startsWith("..") ? namedFolderOf(file) : undefined;
+  const label = linked ? path.join(linked.name, path.relative(linked.folder, file)) : inLab;
+  return label.split(path.sep).join("/");
+}
+
+/** The package that a file belongs to: the nearest folder above whose package.json has a name. */
+function namedFolderOf(file: string): { readonly name: string; readonly folder: string } | undefined {
+  for (let folder = path.dirname(file); folder !== path.dirname(folder); folder = path.dirname(folder)) {
+    const name = readManifest(path.join(folder, "package.json"))?.name;
+    if (name !== undefined) return { name, folder };
+  }
+  return undefined;
 }
 
 function keepPackagesOutside(found: Map<string, string>): Plugin {
@@ -116,23 +142,31 @@ function keepPackagesOutside(found: Map<string, string>): Plugin {
         if (args.kind === "entry-point" || args.pluginData === EXTERNAL) return undefined;
         if (args.path.startsWith("node:") || args.path.startsWith(EXTERNAL)) return { path: args.path, external: true };
         if (builtins.has(args.path)) return { path: `node:${args.path}`, external: true };
-        found.set(args.path, await resolvePackage(build, args));
+        const resolved = await resolvePackage(build, args);
+        // A linked package (a workspace, `npm link`, `file:`) changes under the same version: its code is ours to follow.
+        if (!isInstalled(resolved.path)) return { path: resolved.path, sideEffects: resolved.sideEffects };
+        found.set(args.path, resolved.path);
         return { path: EXTERNAL + args.path, external: true, sideEffects: false };
       });
     },
   };
 }
 
-async function resolvePackage(build: PluginBuild, args: OnResolveArgs): Promise<string> {
+async function resolvePackage(build: PluginBuild, args: OnResolveArgs): Promise<ResolveResult> {
   for (const resolveDir of [args.resolveDir, packageRoot()]) {
     const resolved = await build.resolve(args.path, { kind: args.kind, resolveDir, pluginData: EXTERNAL });
-    if (resolved.errors.length === 0 && path.isAbsolute(resolved.path)) return resolved.path;
+    if (resolved.errors.length === 0 && path.isAbsolute(resolved.path)) return resolved;
   }
   throw new UserError(`${args.importer} imports "${args.path}", which is not installed.`, {
     code: "PACKAGE_NOT_FOUND",
     where: { file: args.importer },
     hint: `Install it in the lab: npm install ${packageName(args.path)}`,
   });
+}
+
+/** By the real path, which esbuild resolves to. */
+function isInstalled(file: string): boolean {
+  return file.split(path.sep).includes("node_modules");
 }
 
 /** esbuild writes `// <path>` before each module and quotes paths in lazy modules: give both their labels. */

@@ -6,6 +6,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -144,12 +145,18 @@ test("mistakes in a stage module are one message with a place", async () => {
   await using rig = await lab({
     "stages/syntax.ts": "export default {\n  run( {,\n};\n",
     "stages/missing.ts": 'import "no-such-package-here";\nexport default {};\n',
+    "stages/throws.ts": 'throw new Error("too early");\nexport default {};\n',
     "stages/empty.ts": "export default { inputs: {} };\n",
   });
   const load = (use: string) => loadStageModule({ root: rig.root, use });
   await expect(load("syntax")).rejects.toMatchObject({ code: "STAGE_BUILD_FAILED", where: { line: 2 } });
   await expect(load("missing")).rejects.toMatchObject({ code: "PACKAGE_NOT_FOUND" });
   await expect(load("empty")).rejects.toMatchObject({ code: "BAD_STAGE_MODULE", message: /run\(\) is missing/ });
+  await expect(load("throws")).rejects.toMatchObject({
+    code: "BAD_STAGE_MODULE",
+    message: /too early/,
+    where: { file: rig.file("stages/throws.ts") },
+  });
   await expect(load("neer")).rejects.toMatchObject({ code: "UNKNOWN_STAGE", hint: /Did you mean "near"/ });
   assert.ok(stageModuleNames(rig.root).includes("near"));
 });
@@ -179,4 +186,39 @@ test("a key is blind to the order of parameters", async () => {
   await rig.write("pipeline.yaml", "stages: { a: { params: { text: x }, use: text } }");
   const after = (await rig.fullPlan()).nodes[0]!;
   assert.ok("key" in before && "key" in after && before.key === after.key);
+});
+
+test("the code of a linked package is part of the fingerprint, whether it is an ES module or CommonJS", async () => {
+  const other = mkdtempSync(path.join(os.tmpdir(), "stlm-linked-"));
+  try {
+    const files = {
+      "es/package.json": '{ "name": "es", "version": "1.0.0", "type": "module", "exports": "./index.js" }',
+      "es/index.js": "export const word = 'es';",
+      "common/package.json": '{ "name": "common", "version": "1.0.0", "main": "index.js" }',
+      "common/index.js": "const path = require('path'); exports.word = path.basename('a/common');",
+    };
+    for (const [name, content] of Object.entries(files)) {
+      mkdirSync(path.dirname(path.join(other, name)), { recursive: true });
+      writeFileSync(path.join(other, name), content);
+    }
+    await using rig = await PipelineRig.create({
+      stages: { linked: { use: "linked" } },
+      files: {
+        "stages/linked.ts": moduleText('writeFileSync(outputs.out.path("out.txt"), `${es} ${common}`);', {
+          head: 'import { word as es } from "es";\nimport { word as common } from "common";\n',
+        }),
+      },
+    });
+    mkdirSync(rig.file("node_modules"));
+    for (const name of ["es", "common"]) symlinkSync(path.join(other, name), rig.file("node_modules", name));
+    assert.deepEqual(await rig.run(), { linked: "ran" });
+    assert.equal(rig.output("linked"), "es common");
+    writeFileSync(path.join(other, "es/index.js"), "export const word = 'changed';");
+    assert.deepEqual(await rig.run(), { linked: "ran" });
+    assert.equal(rig.output("linked"), "changed common");
+    const { code } = await loadStageModule({ root: rig.root, use: "linked" });
+    assert.deepEqual(Object.keys(code.packages), ["zod"]);
+  } finally {
+    rmSync(other, { recursive: true });
+  }
 });
