@@ -79,7 +79,7 @@ async function run(request: ChildRequest, log: StageLog, signal: AbortSignal): P
   ]);
   const outputs = Object.entries(request.outputs).map(([name, folder]) => [name, { path: pathIn(folder) }]);
   await definition.run({
-    params: definition.params.parse(request.params),
+    params: request.params, // as the schema read them when the pipeline was loaded
     inputs: Object.fromEntries(inputs),
     outputs: Object.fromEntries(outputs),
     seed: request.seed,

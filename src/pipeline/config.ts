@@ -5,6 +5,7 @@ import path from "node:path";
 import { didYouMean, systemErrorCode, UserError } from "../util/errors.ts";
 import { type PipelineSpec, pipelineSchema } from "./config-schema.ts";
 import { buildGraph } from "./graph.ts";
+import { checkHypotheses } from "./hypotheses.ts";
 import { configurationError } from "./issues.ts";
 import {
   emptyMap,
@@ -43,11 +44,13 @@ export async function loadPipeline(options: LoadOptions): Promise<Pipeline> {
     });
   }
   validate(written, name);
-  const root = applySettings(written, options.set ?? [], options.profile);
+  const settings = (options.set ?? []).map(parseSetting);
+  const profile = chooseProfile(written, settings, options.profile, name);
+  const root = applySettings(written, settings, profile);
   const spec = validate(root, name);
-  const profile = chooseProfile(spec, options.profile, root);
   const params = resolveExtends(mergedParams(root, profile));
   const nodes = await buildGraph({ root, spec, params, loadModule: options.loadModule, fileName: name });
+  checkHypotheses(root, spec, nodes);
   const hypotheses: Hypothesis[] = Object.entries(spec.hypotheses).map(([key, value]) => ({ name: key, ...value }));
   return {
     file: path.resolve(options.file),
@@ -79,7 +82,16 @@ function validate(root: LocatedMap, name: string): PipelineSpec {
   return parsed.data;
 }
 
-function chooseProfile(spec: PipelineSpec, asked: string | undefined, root: LocatedMap): string {
+/** Wherever among the settings `profile=` stands, it says into which profile the others are written. */
+function chooseProfile(
+  written: LocatedMap,
+  settings: readonly Setting[],
+  asked: string | undefined,
+  name: string,
+): string {
+  const about = settings.filter(({ keys }) => keys[0] === "profile" || keys[0] === "profiles");
+  const root = about.reduce((map, { keys, value, where }) => setPath(map, keys, value, where), written);
+  const spec = validate(root, name);
   const names = Object.keys(spec.profiles);
   const profile = asked ?? spec.profile ?? names[0] ?? "default";
   if (names.length > 0 && !names.includes(profile)) {
@@ -101,26 +113,25 @@ function mergedParams(root: LocatedMap, profile: string): LocatedMap {
 
 /**
  * `--set` writes where it will win: `stages.`, `hypotheses.` and `profiles.` paths are the file's own; any other path is
- * below params, and is written into the chosen profile as well so that the profile cannot hide it.
+ * below params, and is written into the chosen profile so that the profile cannot hide it.
  */
-function applySettings(root: LocatedMap, settings: readonly string[], asked: string | undefined): LocatedMap {
-  let result = root;
-  for (const setting of settings) {
-    const { keys, value, where } = parseSetting(setting);
-    if (["stages", "hypotheses", "profiles", "profile"].includes(keys[0]!)) {
-      result = setPath(result, keys, value, where);
-      continue;
-    }
-    const defaultProfile = result.entries.get("profile")?.value;
-    const profile = asked ?? (defaultProfile?.kind === "scalar" ? String(defaultProfile.value) : undefined);
-    const profiles = getMap(result, "profiles");
-    const target = profile !== undefined && profiles?.entries.has(profile) ? ["profiles", profile] : ["params"];
-    result = setPath(result, [...target, ...keys], value, where);
-  }
-  return result;
+function applySettings(root: LocatedMap, settings: readonly Setting[], profile: string): LocatedMap {
+  const hasProfiles =
+    (getMap(root, "profiles")?.entries.size ?? 0) > 0 || settings.some(({ keys }) => keys[0] === "profiles");
+  const shared = hasProfiles ? ["profiles", profile] : ["params"];
+  return settings.reduce((map, { keys, value, where }) => {
+    const isOwn = ["stages", "hypotheses", "profiles", "profile"].includes(keys[0]!);
+    return setPath(map, isOwn ? keys : [...shared, ...keys], value, where);
+  }, root);
 }
 
-function parseSetting(setting: string): { keys: string[]; value: Located; where: { file: string } } {
+interface Setting {
+  readonly keys: readonly string[];
+  readonly value: Located;
+  readonly where: { readonly file: string };
+}
+
+function parseSetting(setting: string): Setting {
   const equals = setting.indexOf("=");
   const keys = setting
     .slice(0, equals)

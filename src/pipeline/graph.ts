@@ -7,6 +7,7 @@ import { emptyMap, getMap, type Located, type LocatedMap, mergeLocated, placeOf,
 import { type Cell, expandMatrix, instanceId } from "./matrix.ts";
 import type { StageModule } from "./modules.ts";
 import type { CommandSpec, Scalar, StageNode } from "./node.ts";
+import { checkStage } from "./stage-checks.ts";
 import { namespacesRead, resolveExtends, type Scope, substitute, substituteKnown } from "./substitute.ts";
 import { topologicalOrder } from "./topology.ts";
 import { type Draft, wireInputs } from "./wiring.ts";
@@ -39,21 +40,8 @@ async function draftInstances(
   located: LocatedMap,
   source: GraphSource,
 ): Promise<Draft[]> {
-  if ((spec.use === undefined) === (spec.cmd === undefined)) {
-    throw new UserError(`Stage "${name}" needs either \`use:\` (a stage module) or \`cmd:\` (a command).`, {
-      code: "BAD_STAGE",
-      where: located.where,
-    });
-  }
+  checkStage(name, spec, located);
   const module = spec.use === undefined ? undefined : await loadNamedModule(name, spec.use, located, source);
-  for (const key of module ? (["deps", "outs", "env"] as const) : []) {
-    if (spec[key] !== undefined) {
-      throw new UserError(`Stage "${name}" has \`${key}:\`, which only a \`cmd:\` stage can have.`, {
-        code: "BAD_STAGE",
-        where: placeOf(located, [key]),
-      });
-    }
-  }
   const { include = [], exclude = [], ...axes } = spec.matrix ?? {};
   const cells = expandMatrix(spec.matrix && { axes: axes as Record<string, readonly Scalar[]>, include, exclude });
   return cells.map((cell) => draftInstance(name, spec, cell, module, located, source));
@@ -123,7 +111,39 @@ function resolveParams(
   const parsed = schema.safeParse(plain(resolved));
   if (!parsed.success)
     throw configurationError(parsed.error, { of: `the parameters of stage "${id}"`, located: resolved, schema });
+  const odd = notJson(parsed.data);
+  if (odd) {
+    throw new UserError(`The parameters of stage "${id}" are no plain JSON after its schema has read them.`, {
+      code: "BAD_STAGE_MODULE",
+      where: placeOf(resolved, odd),
+      hint: `Let the schema give numbers, words, lists or maps for "${odd.map(String).join(".")}", and convert in run().`,
+    });
+  }
   return parsed.data as Record<string, unknown>;
+}
+
+/** Path of the first value that would not come back equal from JSON, or undefined. Members that are undefined are left out. */
+function notJson(value: unknown, at: readonly PropertyKey[] = []): readonly PropertyKey[] | undefined {
+  if (value === null || typeof value === "string" || typeof value === "boolean") return undefined;
+  if (typeof value === "number") return Number.isFinite(value) ? undefined : at;
+  if (Array.isArray(value))
+    return firstOf(
+      value.map((item, index) => [index, item]),
+      at,
+    );
+  if (typeof value !== "object" || ![Object.prototype, null].includes(Object.getPrototypeOf(value))) return at;
+  return firstOf(
+    Object.entries(value).filter(([, member]) => member !== undefined),
+    at,
+  );
+}
+
+function firstOf(members: readonly (readonly [PropertyKey, unknown])[], at: readonly PropertyKey[]) {
+  for (const [key, member] of members) {
+    const odd: readonly PropertyKey[] | undefined = notJson(member, [...at, key]);
+    if (odd) return odd;
+  }
+  return undefined;
 }
 
 /** A stage that writes a report gets the registered claims as its parameter `hypotheses`, unless it names its own. */

@@ -96,8 +96,10 @@ function resolve(
   const chosen = reference.select ? candidates.filter((draft) => agrees(draft.matrix, reference.select!)) : candidates;
   const output = chooseOutput(candidates[0]!, reference, wanted, where);
   const refs = chosen.map((draft): ArtifactRef => ({ node: draft.id, output }));
-  if (wanted.many) return refs;
-  if (refs.length === 1) return refs[0]!;
+  // A list may be empty, but not by a selection that nothing agrees with.
+  const isAll = Object.keys(reference.select ?? {}).length === 0;
+  if (wanted.many && (refs.length > 0 || isAll)) return refs;
+  if (!wanted.many && refs.length === 1) return refs[0]!;
   const ids = candidates.map((draft) => draft.id);
   const shown = ids.slice(0, 6).join(", ") + (ids.length > 6 ? `, ... (${ids.length} in all)` : "");
   throw new UserError(

@@ -30,6 +30,19 @@ const definitions: Record<string, StageDefinition> = {
     seeded: true,
     run: async () => {},
   }) as unknown as StageDefinition,
+  dated: defineStage({
+    doc: "Has a parameter that is no JSON.",
+    inputs: {},
+    params: z.strictObject({
+      day: z
+        .number()
+        .default(1)
+        .transform((day) => new Date(day)),
+    }),
+    outputs: { out: "files" },
+    determinism: "bitwise",
+    run: async () => {},
+  }) as unknown as StageDefinition,
   report: defineStage({
     doc: "Reports.",
     inputs: { models: "model[]", one: "model?" },
@@ -44,7 +57,7 @@ async function loadModule(use: string): Promise<StageModule> {
   const definition = definitions[use];
   if (!definition) throw new UserError(`There is no stage module "${use}".`, { code: "UNKNOWN_STAGE_MODULE" });
   const code = { bundle: "sha256:0", native: {}, packages: {} } as const;
-  return { use, file: `${use}.ts`, definition, code, bundleFile: "" };
+  return { use, file: `${use}.ts`, definition, code, nativeFiles: {}, bundleFile: "" };
 }
 
 const BASE = `profile: small
@@ -78,6 +91,10 @@ hypotheses:
     direction: lower
     smallestEffect: 0.1
 `;
+
+function command(settings: string): string {
+  return BASE.replace("hypotheses:", `  shell: { cmd: "true", ${settings} }\nhypotheses:`);
+}
 
 function load(text: string, options: { profile?: string; set?: string[] } = {}) {
   const file = path.join(mkdtempSync(path.join(tmpdir(), "stlm-config-")), "pipeline.yaml");
@@ -127,6 +144,17 @@ describe("a good pipeline.yaml", () => {
     const pipeline = await load(BASE, { profile: "large", set: ["train.steps=7", "stages.train.matrix.seed=[3]"] });
     expect(pipeline.byId.get("train[model=wide,seed=3]")!.params["steps"]).toBe(7);
     expect(pipeline.byId.has("train[model=wide,seed=1]")).toBe(false);
+  });
+
+  test("takes --set over the profile that it chooses, in either order, and over the first one where none is named", async () => {
+    const stepsOf = async (text: string, set: string[]) =>
+      (await load(text, { set })).byId.get("train[model=wide,seed=1]")!.params["steps"];
+    expect(await stepsOf(BASE, ["train.steps=7", "profile=large"])).toBe(7);
+    expect(await stepsOf(BASE, ["profile=large", "train.steps=7"])).toBe(7);
+    const unnamed = BASE.replace("profile: small\n", "").replace("small: {}", "small: { train: { steps: 9 } }");
+    expect(await stepsOf(unnamed, [])).toBe(9);
+    expect(await stepsOf(unnamed, ["train.steps=7"])).toBe(7);
+    expect(await stepsOf(BASE, ["train.steps=7", "profiles.new.train.steps=8", "profile=new"])).toBe(8);
   });
 
   test("leaves excluded cells out and adds included ones", async () => {
@@ -181,6 +209,22 @@ describe("a mistake in pipeline.yaml is one message that says where", () => {
     "broken YAML": [BASE.replace("params:", "params: {")],
     "one input for many instances": [BASE.replace("inputs: { models:", "inputs: { one: train, models:")],
     "a --set without a value": [BASE, { set: ["train.steps"] }],
+    "a quoted seed": [BASE.replace("seed: [1, 2]", 'seed: [1, "2"]')],
+    "a fractional seed": [BASE.replace("seed: [1, 2]", "seed: [1, 1.5]")],
+    "a seed too large in an included cell": [
+      BASE.replace("seed: [1, 2]", "seed: [1, 2], include: [{ model: deep, seed: 4294967296 }]"),
+    ],
+    "a typo in the selection of a list": [BASE.replace('"train[*]"', '"train[modell=deep]"')],
+    "a hypothesis with an unknown axis": [BASE.replace("treatment: { model: deep }", "treatment: { modell: deep }")],
+    "a hypothesis with an unknown value": [BASE.replace("control: { model: wide }", "control: { model: wid }")],
+    "a parameter that is no JSON": [BASE.replace("hypotheses:", "  when: { use: dated }\nhypotheses:")],
+    "a command with params": [command("outs: [o], params: { a: 1 }")],
+    "a command with a seed": [command("outs: [o], seed: 2")],
+    "a command without outs": [command("env: { A: b }")],
+    "a command with an out outside": [command("outs: [o, ../o]")],
+    "an unknown resource": [
+      BASE.replace("  corpus: { use: source }", "  corpus: { use: source, resources: { gpus: 1 } }"),
+    ],
   };
   for (const [name, [text, options]] of Object.entries(cases)) {
     test(name, async () => {
