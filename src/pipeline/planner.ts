@@ -157,13 +157,18 @@ export function describeReason(reason: RunReason): string {
     case "damaged":
       return `output ${reason.output} has damaged ${objectList(reason.objects)}`;
     case "upstream":
-      return `waits for ${reason.stages.join(", ")}`;
+      return `waits for ${someOf(reason.stages, 2)}`;
   }
 }
 
 function objectList(objects: readonly Digest[]): string {
-  const shown = objects.slice(0, 3).map(shortDigest).join(", ");
-  return `object${objects.length > 1 ? "s" : ""} ${shown}${objects.length > 3 ? ` and ${objects.length - 3} more` : ""}`;
+  return `object${objects.length > 1 ? "s" : ""} ${someOf(objects.map(shortDigest), 3)}`;
+}
+
+/** `a, b and 18 more` */
+function someOf(names: readonly string[], most: number): string {
+  const shown = names.slice(0, most).join(", ");
+  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }
 
 export function settledOutputs(planned: PlannedNode | undefined): Readonly<Record<string, Digest>> | undefined {

@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import path from "node:path";
@@ -16,7 +17,10 @@ import { latestName } from "../store/latest.ts";
 import type { Store } from "../store/store.ts";
 import { prettyCanonicalJson } from "../util/canonical-json.ts";
 import { type Digest, digestFile } from "../util/digest.ts";
+import { systemErrorCode, UserError } from "../util/errors.ts";
 import type { Pipeline, StageNode } from "./node.ts";
+
+const BLOCKED = new Set(["EEXIST", "EISDIR", "ENOTDIR", "ERR_FS_EISDIR"]);
 
 /**
  * Brings `reports/` in line with the outputs that `outputsOf` knows; several reports go to `reports/<instance>/`.
@@ -31,8 +35,25 @@ export function publishReports(
   return reports.flatMap(({ node, output }) => {
     const digest = outputsOf(node.id)?.[output];
     const folder = path.join(pipeline.root, "reports", reports.length === 1 ? "" : latestName(node.id));
-    return digest && publishTree(digest, folder, store) ? [folder] : [];
+    return digest && publishInto(folder, () => publishTree(digest, folder, store)) ? [folder] : [];
   });
+}
+
+/** A file where a folder belongs, or a folder where a file does, is the user's: it is told, and not moved. */
+function publishInto(folder: string, publish: () => boolean): boolean {
+  try {
+    return publish();
+  } catch (cause) {
+    const code = systemErrorCode(cause) ?? "";
+    if (!BLOCKED.has(code)) throw cause;
+    throw new UserError(`The report cannot be copied to ${folder}: a file or folder of another kind is in its place.`, {
+      code: "REPORTS_BLOCKED",
+      where: { file: (cause as { readonly path?: string }).path ?? folder },
+      hint: "The report is safe in the store. Move away what is there, and run the same command again.",
+      cause,
+      exitCode: 1,
+    });
+  }
 }
 
 function reportOutputs(node: StageNode): string[] {
@@ -69,7 +90,10 @@ function publishTree(digest: Digest, folder: string, store: Store): boolean {
 }
 
 function holds(file: string, digest: Digest): boolean {
-  return existsSync(file) && digestFile(file).digest === digest;
+  if (!existsSync(file)) return false;
+  if (statSync(file).isDirectory())
+    throw Object.assign(new Error(`${file} is a folder`), { code: "EISDIR", path: file });
+  return digestFile(file).digest === digest;
 }
 
 /** What was published last, by folder: a hint, so that files of an older report can be taken away. */

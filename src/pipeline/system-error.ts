@@ -23,8 +23,9 @@ const FULL_BELOW_BYTES = 64 * 1024;
 export function asSystemError(thrown: unknown, artifacts: string): unknown {
   const error = refusal(thrown);
   const code = systemErrorCode(error) ?? "";
-  // A copy has two files, and a full disk is the second's.
-  const file = (FULL.has(code) ? memberOf(error, "dest") : undefined) ?? memberOf(error, "path");
+  // A copy has two files, and what is refused is the writing of the second.
+  const isRefusal = FULL.has(code) || DENIED.has(code);
+  const file = (isRefusal ? memberOf(error, "dest") : undefined) ?? memberOf(error, "path");
   const options = { where: { file: file ?? artifacts }, cause: thrown, exitCode: 1 as const };
   if (file !== undefined && isOutside(file, artifacts)) {
     if (FULL.has(code)) {

@@ -403,6 +403,7 @@ test("GPUs are handed out by id, each to one stage at a time", async () => {
 });
 
 test("hypotheses are registered in the log before the first stage runs, once per wording", async () => {
+  const cells = (word: string) => ({ a: { ...text(`${word} \${n}`), matrix: { n: [1, 2] } } });
   const claim = (smallestEffect: number) => ({
     better: {
       claim: "x beats y.",
@@ -413,15 +414,15 @@ test("hypotheses are registered in the log before the first stage runs, once per
       smallestEffect,
     },
   });
-  await using rig = await PipelineRig.create({ stages: { a: text("1") }, hypotheses: claim(0.1) });
+  await using rig = await PipelineRig.create({ stages: cells("1"), hypotheses: claim(0.1) });
   await rig.run();
-  await rig.setStages({ a: text("2") }, { hypotheses: claim(0.1) });
+  await rig.setStages(cells("2"), { hypotheses: claim(0.1) });
   await rig.run();
-  await rig.setStages({ a: text("3") }, { hypotheses: claim(0.2) });
+  await rig.setStages(cells("3"), { hypotheses: claim(0.2) });
   await rig.run();
   const log = new RunLog(rig.store);
   const kinds = log.readAll().map((entry) => entry.record["kind"]);
-  const run = ["run", "stage", "run-end"];
+  const run = ["run", "stage", "stage", "run-end"];
   assert.deepEqual(kinds, ["registration", ...run, ...run, "registration", ...run]);
   assert.equal(log.verify(), undefined);
 });
@@ -429,6 +430,7 @@ test("hypotheses are registered in the log before the first stage runs, once per
 test("a run in which all is fresh writes nothing", async () => {
   await using rig = await PipelineRig.create({ stages: CHAIN, files: { "seed.txt": "one" } });
   await rig.run();
+  await new Promise((done) => setTimeout(done, 60)); // past the file system's tick, so that the stamps are kept
   await rig.run();
   const state = () => rig.filesBelow("artifacts").map((file) => `${file} ${readFileSync(file).toString("base64")}`);
   const before = state();
@@ -458,4 +460,74 @@ test("a report is copied to reports/, restored when deleted, and rid of files th
     rig.filesBelow("reports").map((file) => path.relative(rig.root, file)),
     ["reports/README.md", "reports/notes.txt"],
   );
+});
+
+test("what stands in the place of reports/ or of a report's file is told, and left where it is", async () => {
+  await using rig = await PipelineRig.create({
+    stages: { report: { use: "report" } },
+    files: {
+      reports: "a file",
+      "stages/report.ts": moduleText('writeFileSync(outputs.report.path("README.md"), "x");').replace(
+        'outputs: { out: "files" }',
+        'outputs: { report: "report" }',
+      ),
+    },
+  });
+  await assert.rejects(rig.run(), { code: "REPORTS_BLOCKED", message: /reports: a file or folder of another kind/ });
+  rmSync(rig.file("reports"));
+  await rig.write("reports/README.md/notes.txt", "mine");
+  await assert.rejects(rig.run(), { code: "REPORTS_BLOCKED" });
+  assert.equal(readFileSync(rig.file("reports/README.md/notes.txt"), "utf8"), "mine");
+});
+
+test("a native source that is edited while a stage runs or waits fails it, and nothing is recorded", async () => {
+  const source = "int one(void) { return 1; }\n";
+  const body = 'writeFileSync("SOURCE", params.edit); writeFileSync(outputs.out.path("out.txt"), "x");';
+  await using rig = await PipelineRig.create({ stages: {}, files: { "stages/one.c": source } });
+  await rig.write("stages/native.ts", moduleText(body.replace('"SOURCE"', JSON.stringify(rig.file("stages/one.c")))));
+  await rig.setStages({ native: { use: "native", params: { edit: "int one(void) { return 2; }\n" } } });
+  const pipeline = await rig.pipeline();
+  for (const when of ["during the stage", "before it starts"]) {
+    assert.deepEqual(await rig.run({ pipeline }), { native: "failed" }, when);
+    assert.equal((rig.outcome("native") as Failed).error.code, "FILES_CHANGED", when);
+    assert.deepEqual(rig.store.listActions(), []);
+  }
+  assert.deepEqual(await rig.run(), { native: "ran" });
+});
+
+test("--force begins in an empty work folder, goes on from a forced attempt that failed, and not from one that diverged", async () => {
+  const body = `
+    const seen = existsSync(path.join(work, "mark"));
+    writeFileSync(path.join(work, "mark"), "");
+    if (existsSync(params.fail)) throw new Error("asked to fail");
+    log.info(seen ? "went on" : "began");
+    writeFileSync(outputs.out.path("out.txt"), String(process.hrtime.bigint()));`;
+  const head = 'import path from "node:path";\nimport { existsSync } from "node:fs";\n';
+  await using rig = await PipelineRig.create({ stages: {}, files: { "stages/clock.ts": moduleText(body, { head }) } });
+  await rig.setStages({ clock: { use: "clock", params: { fail: rig.file("fail") } } });
+  const said = () => rig.events.flatMap((event) => (event.type === "log" ? [event.message] : []));
+  await rig.run();
+  for (const _ of ["after a success", "after a divergence"]) {
+    assert.deepEqual(await rig.run({ force: true }), { clock: "failed" });
+    assert.equal((rig.outcome("clock") as Failed).error.code, "STAGE_DIVERGED");
+    assert.ok(existsSync((rig.outcome("clock") as Failed).log!));
+    assert.deepEqual(said(), ["began"]);
+  }
+  await rig.write("fail", "");
+  await rig.run({ force: true });
+  rmSync(rig.file("fail"));
+  await rig.run({ force: true });
+  assert.deepEqual(said(), ["went on"]);
+});
+
+test("a schema's transforms are applied once", async () => {
+  const module = moduleText('writeFileSync(outputs.out.path("out.txt"), String(params.n));');
+  await using rig = await PipelineRig.create({
+    stages: { once: { use: "once", params: { n: 3 } } },
+    files: {
+      "stages/once.ts": module.replace("z.looseObject({})", "z.object({ n: z.number().transform((n) => n * 2) })"),
+    },
+  });
+  await rig.run();
+  assert.equal(rig.output("once"), "6");
 });

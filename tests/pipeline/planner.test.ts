@@ -9,7 +9,7 @@ import { childEnvironment } from "../../src/pipeline/environment.ts";
 import { type ActionPreimage, actionPreimage, stageKey } from "../../src/pipeline/key.ts";
 import type { CodeFingerprint } from "../../src/pipeline/modules.ts";
 import type { Pipeline, StageNode } from "../../src/pipeline/node.ts";
-import { planPipeline } from "../../src/pipeline/planner.ts";
+import { describeReason, planPipeline } from "../../src/pipeline/planner.ts";
 import { selectNodes } from "../../src/pipeline/selection.ts";
 import { defineStage } from "../../src/pipeline/stage.ts";
 import { openStore } from "../../src/store/store.ts";
@@ -131,7 +131,7 @@ test("stages that compute on a device, and no others, hold its class and the maj
       inputs: {},
       run: async () => {},
     });
-    const module = { use: "sum", file: "", bundleFile: "", code: {} as CodeFingerprint, definition };
+    const module = { use: "sum", file: "", nativeFiles: {}, bundleFile: "", code: {} as CodeFingerprint, definition };
     return actionPreimage(
       { ...node, work: { kind: "module", module } },
       {},
@@ -173,4 +173,11 @@ test("tokens and proxies reach only stages whose result comes from outside", () 
   assert.deepEqual(environment("bitwise", false), always);
   assert.deepEqual(environment("bitwise", true), { ...always, LD_LIBRARY_PATH: "l", STLM_CPU_ISA: "avx2" });
   assert.deepEqual(environment("external", false), { ...always, HF_TOKEN: "t", https_proxy: "p" });
+});
+
+test("what waits for many names two", () => {
+  const stages = (count: number) => Array.from({ length: count }, (_, n) => `s${n}`);
+  const said = (count: number) => describeReason({ kind: "upstream", stages: stages(count) });
+  assert.equal(said(2), "waits for s0, s1");
+  assert.equal(said(20), "waits for s0, s1 and 18 more");
 });

@@ -32,6 +32,8 @@ describe("what the system refuses inside a stage", () => {
     assert.equal(codeOf(refused("EACCES", { path: `${ARTIFACTS}/work/a` })), "STORE_NOT_WRITABLE");
     assert.equal(codeOf(refused("EROFS", { path: `${ARTIFACTS}/work/a` })), "STORE_NOT_WRITABLE");
     assert.equal(codeOf(refused("EACCES", { path: "/texts/a.txt" })), "NO_PERMISSION");
+    const copy = refused("EACCES", { path: `${ARTIFACTS}/objects/a`, dest: "/lab/reports/a.md", syscall: "copyfile" });
+    assert.match(stageErrorOf(copy, ARTIFACTS, "BUG").message, /\/lab\/reports\/a\.md/);
     assert.equal(codeOf(refused("EACCES", { syscall: "connect" })), "STAGE_CRASHED");
   });
 
