@@ -23,12 +23,14 @@ export interface Lab {
 
 export async function openLab(options: LabOptions): Promise<Lab> {
   const root = path.resolve(options.directory);
-  const pipeline = await loadPipeline({
-    file: pipelineFile(root),
-    profile: options.profile,
-    set: options.set,
-    loadModule: (use) => loadStageModule({ root, use }),
-  });
+  const pipeline = await withStdoutOnStderr(() =>
+    loadPipeline({
+      file: pipelineFile(root),
+      profile: options.profile,
+      set: options.set,
+      loadModule: (use) => loadStageModule({ root, use }),
+    }),
+  );
   if (pipeline.nodes.length === 0) {
     throw new UserError("pipeline.yaml has no stages.", { code: "NO_STAGES", where: { file: pipelineFile(root) } });
   }
@@ -52,4 +54,15 @@ export function openLabStore(directory: string): Store {
 
 function pipelineFile(root: string): string {
   return path.join(root, "pipeline.yaml");
+}
+
+/** What a stage's module prints while it is imported must not get between the results on standard output. */
+async function withStdoutOnStderr<T>(load: () => Promise<T>): Promise<T> {
+  const { write } = process.stdout;
+  process.stdout.write = process.stderr.write.bind(process.stderr);
+  try {
+    return await load();
+  } finally {
+    process.stdout.write = write;
+  }
 }
