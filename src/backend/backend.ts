@@ -2,7 +2,13 @@
 
 import type { Kernels } from "./kernels.ts";
 
-export type DType = "f32" | "i32";
+export type DType = "f32" | "bf16" | "i32";
+
+/**
+ * How a device computes. `f32`: everything in float32. `bf16`: operands of matrix products are rounded to bfloat16 and summed
+ * in float32; parameters, their gradients, moments and statistics stay float32.
+ */
+export type Precision = "f32" | "bf16";
 
 /**
  * Memory on a device. Only the device that made it looks inside; on `reference` and `cpu` it is a typed array,

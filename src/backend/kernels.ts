@@ -10,6 +10,16 @@
 
 import type { DeviceBuffer } from "./backend.ts";
 
+/**
+ * A number that a kernel reads from `buffer[index]` (f32 or i32) when it runs, so that work recorded once can be repeated with
+ * other values. Where a field takes `Scalar`, a plain number is fixed when the call is made.
+ */
+export interface DeviceScalar {
+  readonly buffer: DeviceBuffer;
+  readonly index: number;
+}
+export type Scalar = number | DeviceScalar;
+
 /** c = op(a) op(b) [+ bias] [+ residual], or c += op(a) op(b) where `accumulate`. */
 export interface MatmulArgs {
   readonly c: DeviceBuffer; // (M, N)
@@ -25,12 +35,13 @@ export interface MatmulArgs {
   readonly residual?: DeviceBuffer | undefined; // (M, N); may be the same buffer as c
 }
 
-/** y[n] = table[ids[n]] [+ positions[n mod T]]. Throws a RangeError for an id outside 0..V-1. */
+/** y[n] = table[ids[n]] [+ positions[firstPosition + n mod T]]. Throws a RangeError for an id outside 0..V-1. */
 export interface EmbeddingArgs {
   readonly y: DeviceBuffer; // (N, C)
   readonly table: DeviceBuffer; // (V, C)
   readonly ids: DeviceBuffer; // (N) i32
-  readonly positions?: DeviceBuffer | undefined; // (>= T, C)
+  readonly positions?: DeviceBuffer | undefined; // (>= firstPosition + T, C)
+  readonly firstPosition?: number; // 0
   readonly N: number;
   readonly T: number;
   readonly C: number;
@@ -146,6 +157,16 @@ export interface AttentionArgs {
   readonly D: number;
   readonly scale: number; // 1 / sqrt(D)
   readonly dropout?: DropoutKey | undefined;
+  /** In generation: earlier positions are read from here, and those of this call are written here first. No gradient. */
+  readonly cache?: KeyValueCache | undefined;
+}
+
+/** Keys and values of the positions of B sequences so far: row (b, p) holds Hkv key heads, then Hkv value heads, each D wide. */
+export interface KeyValueCache {
+  readonly keysValues: DeviceBuffer; // (B, capacity, 2 Hkv D)
+  readonly capacity: number;
+  /** Row t of a sequence in the call is its position firstPosition + t, and reads positions 0..firstPosition + t. */
+  readonly firstPosition: number;
 }
 
 export interface AttentionGradientArgs {

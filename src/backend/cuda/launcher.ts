@@ -1,0 +1,38 @@
+// What a kernel launch needs of the device: the seam between the functions that know a kernel's parameters and the layer
+// that talks to the driver.
+
+import type { DeviceBuffer, DType } from "../backend.ts";
+
+/** Memory of the cuda device: `length` elements of `dtype` at a device address. */
+export interface CudaBuffer extends DeviceBuffer {
+  readonly dtype: DType;
+  readonly length: number;
+  readonly address: bigint;
+}
+
+/** One parameter of a kernel, in the order of its declaration. Pointers are addresses; 0n is a null pointer. */
+export type KernelArgument =
+  | { readonly type: "pointer"; readonly value: bigint }
+  | { readonly type: "i32" | "u32" | "f32"; readonly value: number };
+
+/** One launch: the kernel's name as declared `extern "C"`, its grid in blocks, its block in threads. */
+export interface Launch {
+  readonly kernel: string;
+  readonly grid: readonly [x: number, y: number, z: number];
+  readonly threads: number;
+  /** Dynamic shared memory, bytes. */
+  readonly sharedBytes?: number;
+  readonly args: readonly KernelArgument[];
+}
+
+export interface Launcher {
+  /** Queue a kernel on the device's stream; returns at once. */
+  launch(launch: Launch): void;
+  /**
+   * Memory for the length of one operation, contents undefined, 256-byte aligned. What an earlier call in the same operation got
+   * stays valid; all of it is reused by the next operation.
+   */
+  workspace(bytes: number): bigint;
+  /** Streaming multiprocessors: how many blocks a grid should have at least. */
+  readonly multiprocessors: number;
+}
