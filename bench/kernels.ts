@@ -100,7 +100,7 @@ function rowsOf({ layers, B, T, C, H, Hkv, F, V }: Preset): Row[] {
   const parameters = V * C + layers * (C * width + C * C + 3 * C * F + 2 * C) + C;
   const [p, g, m, v] = [reals(parameters), reals(parameters), reals(parameters, 0), reals(parameters, 0)];
   const attention = { B, T, H, Hkv, D, scale: 1 / Math.sqrt(D) };
-  const dropout = { probability: 0.1, seed: 1, step: 1, site: 1 };
+  const dropout = { probability: 0.1, seed: 1, step: 1, microBatch: 0, site: 1 };
   const adam = { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, step: 10, gradientScale: 1 };
   const norms = 2 * layers + 1;
   // Half of the T x T products, by causality: two of them forward, five backward.

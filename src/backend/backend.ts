@@ -30,16 +30,42 @@ export interface DeviceInfo {
   readonly description: string;
 }
 
+/** Work that a device remembers; see `Backend.record`. */
+export interface Recording {
+  /** Queue the work, with what its buffers hold when it runs. */
+  replay(): void;
+  /** Give back the memory that the body allocated. The recording cannot be replayed afterwards. */
+  close(): void;
+}
+
 export interface Backend {
   readonly info: DeviceInfo;
   readonly kernels: Kernels;
+  readonly precision: Precision;
+  /** The type in which tapes keep activations and their gradients on this device. */
+  readonly activations: "f32" | "bf16";
   /** Zero-filled memory. Throws a UserError OUT_OF_MEMORY that names the size. */
   allocate(dtype: DType, length: number): DeviceBuffer;
   free(buffer: DeviceBuffer): void;
-  /** Copy host values into `buffer` from element `offset` on. The dtype must agree. */
+  /**
+   * Copy host values into `buffer` from element `offset` on, after the work queued before and ahead of what follows; `values` may
+   * be changed once the call is back. The dtype must agree; to bf16 go f32 values, rounded to the nearest, ties to even.
+   */
   write(buffer: DeviceBuffer, values: Float32Array | Int32Array, offset?: number): void;
-  /** Copy out `length` elements from `offset`; a fresh array. Waits for all work that was queued before. */
+  /** Copy out `length` elements from `offset`; a fresh array, f32 from bf16. Waits for all work that was queued before. */
   read(buffer: DeviceBuffer, offset?: number, length?: number): Float32Array | Int32Array;
+  /**
+   * As read, without waiting: what the buffer holds when the work queued so far is done, whatever is queued afterwards. Rejects
+   * with the error of that work.
+   */
+  readLater(buffer: DeviceBuffer, offset?: number, length?: number): Promise<Float32Array | Int32Array>;
+  /**
+   * Runs `body`, which calls kernels, `allocate` and `free`, but neither `read` nor `write`, and remembers what it called
+   * instead of doing it: each replay does it. What the body allocates belongs to the recording, is not zero-filled at a replay,
+   * and shares memory where lifetimes do not overlap; it may be used in the body only. Throws what the body throws, with nothing
+   * kept. Absent where calls run at once.
+   */
+  record?(body: () => void): Recording;
   /** Bytes now allocated and the most ever allocated. */
   memory(): { allocatedBytes: number; peakBytes: number };
   /** Release everything: memory, threads. The backend cannot be used afterwards. */

@@ -3,6 +3,7 @@
 import { UserError } from "../util/errors.ts";
 import { formatBytes } from "../util/format.ts";
 import type { DeviceBuffer, DType } from "./backend.ts";
+import type { Scalar } from "./kernels.ts";
 
 /** Float64Array only in tests, which run the reference kernels in double precision for finite differences. */
 export type RealArray = Float32Array | Float64Array;
@@ -44,6 +45,16 @@ export function integers(buffer: DeviceBuffer, count: number, name: string): Int
     throw new RangeError(`${name}: needs ${count} elements, the buffer holds ${buffer.data.length}`);
   }
   return buffer.data;
+}
+
+/** The value of a scalar now. */
+export function realScalar(scalar: Scalar, name: string): number {
+  return typeof scalar === "number" ? scalar : reals(scalar.buffer, scalar.index + 1, name)[scalar.index]!;
+}
+
+/** The same for one that is kept in an i32 buffer. */
+export function integerScalar(scalar: Scalar, name: string): number {
+  return typeof scalar === "number" ? scalar : integers(scalar.buffer, scalar.index + 1, name)[scalar.index]!;
 }
 
 /** Makes the zero-filled bytes of a buffer; a device may align them. */

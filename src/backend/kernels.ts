@@ -5,14 +5,16 @@
 // T time, N = B*T rows, C hiddenDim, H query heads, Hkv key/value heads, D headDim, F ffnDim, V vocabulary.
 // Gradients of *parameters* (dw, dTable, db) are ADDED to what the buffer holds, so micro-batches accumulate.
 // Gradients of *activations* (dx) are written, or added where `accumulate` is true.
-// Output buffers never alias inputs unless a field says so. Everything is f32 unless a field says i32; statistics and
-// long sums are kept so that the result has at least f32 accuracy. Results never depend on the thread count.
+// Output buffers never alias inputs unless a field says so. Everything is f32 unless a field says i32, but that activations and
+// their gradients (x, y, dx, dy, qkv, dqkv, residual, a and b of add) may be bf16 on devices that keep them so; parameters and
+// their gradients, statistics (rstd, mean, logSumExp), losses and sums never are. Statistics and long sums are kept so that
+// the result has at least f32 accuracy. Results never depend on the thread count.
 
 import type { DeviceBuffer } from "./backend.ts";
 
 /**
- * A number that a kernel reads from `buffer[index]` (f32 or i32) when it runs, so that work recorded once can be repeated with
- * other values. Where a field takes `Scalar`, a plain number is fixed when the call is made.
+ * A number that a kernel reads from `buffer[index]` when it runs, so that work recorded once can be repeated with other values.
+ * Where a field takes `Scalar`, a plain number is fixed when the call is made. The buffer is f32 unless the field says i32.
  */
 export interface DeviceScalar {
   readonly buffer: DeviceBuffer;
@@ -132,12 +134,20 @@ export interface RopeArgs {
   readonly inverse?: boolean;
 }
 
-/** Where the zeros of a dropout mask come from: Philox4x32-10, key (seed, PURPOSE.dropout), counter (i >> 2, step, site, 0). */
+/** Dropout sites of one micro-batch have numbers of their own below this. */
+export const SITES_PER_MICRO_BATCH = 4096;
+
+/**
+ * Where the zeros of a dropout mask come from: Philox4x32-10, key (seed, PURPOSE.dropout),
+ * counter (i >> 2, step, microBatch * SITES_PER_MICRO_BATCH + site, 0).
+ */
 export interface DropoutKey {
-  readonly probability: number; // 0 <= p < 1
+  readonly probability: Scalar; // 0 <= p < 1
   readonly seed: number;
-  readonly step: number;
-  /** A number of its own for each place in the model and each micro-batch. */
+  readonly step: Scalar; // i32
+  /** Counts within the step. */
+  readonly microBatch: Scalar; // i32
+  /** A number of its own for each place in the model, below SITES_PER_MICRO_BATCH. */
   readonly site: number;
 }
 
@@ -280,16 +290,34 @@ export interface ColumnSumArgs {
 /** out[index] = sum_i x[i], or sum_i x[i]^2 where `squared`, in a fixed order with f64 partial sums. */
 export interface SumArgs {
   readonly out: DeviceBuffer;
-  readonly index: number;
+  readonly index: Scalar; // i32
   readonly x: DeviceBuffer;
   readonly length: number;
   readonly squared?: boolean;
 }
 
 /**
+ * What a step's gradients are multiplied by, decided on the device   (Pascanu, Mikolov & Bengio 2013, section 3.2). With
+ * loss = sum(sums[0..numLosses-1]) / numTokens and norm = sqrt(sum(sums[numLosses..numLosses+numSquares-1])), each added up in
+ * float64 in the order of the index, out[0] = loss, out[1] = norm, and
+ * out[3] = 1 if it was 1 before, or loss or norm is not finite, or loss > maxLoss; else it keeps its 0;
+ * out[2] = NaN where out[3] is 1: adamW then changes nothing, from the first diverged step on; else min(1, clip / (norm + 1e-6)).
+ */
+export interface ClipScaleArgs {
+  readonly out: DeviceBuffer; // (4), written
+  readonly sums: DeviceBuffer; // (>= numLosses + numSquares)
+  readonly numLosses: number;
+  readonly numSquares: number;
+  readonly numTokens: number;
+  readonly clip: number;
+  readonly maxLoss: Scalar; // Infinity: no bound
+}
+
+/**
  * One AdamW update in place   (Loshchilov & Hutter 2019, algorithm 2, decay decoupled):
  * g' = gradientScale g; m = beta1 m + (1-beta1) g'; v = beta2 v + (1-beta2) g'^2;
  * p -= lr (m / (1-beta1^step)) / (sqrt(v / (1-beta2^step)) + eps) + lr weightDecay p.
+ * A gradientScale of NaN leaves p, m and v as they are.
  */
 export interface AdamWArgs {
   readonly p: DeviceBuffer;
@@ -297,13 +325,13 @@ export interface AdamWArgs {
   readonly m: DeviceBuffer;
   readonly v: DeviceBuffer;
   readonly length: number;
-  readonly lr: number;
+  readonly lr: Scalar;
   readonly beta1: number;
   readonly beta2: number;
   readonly eps: number;
   readonly weightDecay: number;
-  readonly step: number; // 1 for the first update
-  readonly gradientScale: number; // of clipping by the global norm; 1 where nothing is clipped
+  readonly step: Scalar; // i32; 1 for the first update
+  readonly gradientScale: Scalar; // of clipping by the global norm; 1 where nothing is clipped
 }
 
 export interface Kernels {
@@ -329,5 +357,6 @@ export interface Kernels {
   copy(args: CopyArgs): void;
   columnSum(args: ColumnSumArgs): void;
   sum(args: SumArgs): void;
+  clipScale(args: ClipScaleArgs): void;
   adamW(args: AdamWArgs): void;
 }

@@ -2,7 +2,7 @@
 // A node is one coarse op, so a training step has tens of nodes.
 
 import type { Backend, DeviceBuffer, DType } from "../backend/backend.ts";
-import type { DropoutKey, Kernels } from "../backend/kernels.ts";
+import { type DropoutKey, type Kernels, type Scalar, SITES_PER_MICRO_BATCH } from "../backend/kernels.ts";
 import type { BufferPool } from "./pool.ts";
 import { elementCount, formatShape, type Shape } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
@@ -10,8 +10,17 @@ import { Tensor } from "./tensor.ts";
 export interface TapeOptions {
   /** Record gradients. Default false: evaluation. */
   readonly gradients?: boolean;
-  /** Present in training: where dropout masks come from. `microBatch` counts within the step. */
-  readonly dropout?: { readonly seed: number; readonly step: number; readonly microBatch: number } | undefined;
+  /** Present in training: where dropout masks come from. */
+  readonly dropout?: TapeDropout | undefined;
+}
+
+export interface TapeDropout {
+  readonly seed: number;
+  readonly step: Scalar; // i32
+  /** Counts within the step. */
+  readonly microBatch: Scalar; // i32
+  /** Of every site, in place of the sites' own; where a site's own is 0 nothing is dropped. */
+  readonly probability?: Scalar | undefined;
 }
 
 interface RecordOptions {
@@ -25,9 +34,6 @@ interface Node extends RecordOptions {
   readonly output: Tensor;
   readonly backward: (dy: DeviceBuffer) => void;
 }
-
-/** Dropout sites of one micro-batch have numbers of their own up to this many. */
-const SITES_PER_MICRO_BATCH = 4096;
 
 /**
  * Run `body` on a fresh tape and return its result. All memory that the tape handed out is in the pool again
@@ -95,7 +101,7 @@ export class Tape {
     if (!dropout || probability === 0) return undefined;
     if (site >= SITES_PER_MICRO_BATCH) throw new RangeError(`More than ${SITES_PER_MICRO_BATCH} dropout sites`);
     const { seed, step, microBatch } = dropout;
-    return { probability, seed, step, site: microBatch * SITES_PER_MICRO_BATCH + site };
+    return { probability: dropout.probability ?? probability, seed, step, microBatch, site };
   }
 
   /**

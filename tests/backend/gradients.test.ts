@@ -28,7 +28,7 @@ const call =
     (referenceKernels[kernel] as (args: unknown) => void)({ ...buffers, ...scalars, ...renamed });
   };
 
-const dropout = { probability: 0.3, seed: 5, step: 7, site: 2 };
+const dropout = { probability: 0.3, seed: 5, step: 7, microBatch: 1, site: 2 };
 
 const CASES: Readonly<Record<string, (integer: (min: number, max: number) => number) => GradientCase>> = {
   matmul: (integer) => {

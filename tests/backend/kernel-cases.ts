@@ -51,6 +51,7 @@ class Draw {
       probability: this.integer(0, 9) / 10,
       seed: this.integer(0, 2 ** 31),
       step: this.integer(0, 1000),
+      microBatch: this.integer(0, 5),
       site: this.integer(0, 50),
     };
   }
@@ -274,6 +275,17 @@ const DRAWS: Readonly<Record<keyof Kernels, (draw: Draw) => Omit<KernelCase, "ke
       buffers: { out: draw.reals(3), x: draw.reals(length) },
       outputs: ["out"],
       scalars: { length, index, squared: draw.flag() },
+    };
+  },
+  clipScale(draw) {
+    const [numLosses, numSquares] = [draw.integer(1, 5), draw.integer(1, 90)];
+    return {
+      buffers: {
+        out: Float32Array.from([7, 7, 7, draw.integer(0, 3) === 0 ? 1 : 0]),
+        sums: draw.positive(numLosses + numSquares),
+      },
+      outputs: ["out"],
+      scalars: { numLosses, numSquares, numTokens: draw.integer(1, 9), clip: draw.integer(1, 3), maxLoss: 2 },
     };
   },
   adamW(draw) {

@@ -89,10 +89,13 @@ function openLibrary(library: NativeLibrary, threads: number): Backend {
       description: `cpu (${library.isa}, ${library.threadCount(context)} threads, ${origin})`,
     },
     kernels: cpuKernels({ native: library.kernels, context: open, ropeTable }),
+    precision: "f32",
+    activations: "f32",
     allocate: (dtype, length) => memory.allocate(dtype, length),
     free: (buffer) => memory.free(buffer),
     write: (buffer, values, offset) => memory.write(buffer, values, offset),
     read: (buffer, offset, length) => memory.read(buffer, offset, length),
+    readLater: async (buffer, offset, length) => memory.read(buffer, offset, length),
     memory: () => {
       const { allocatedBytes, peakBytes } = memory.usage();
       const scratch = context ? library.scratchBytes(context) : 0;

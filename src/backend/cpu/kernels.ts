@@ -1,8 +1,18 @@
 // The kernels of the cpu device: each checks its buffers' lengths (C would read on regardless) and calls its C function.
 
 import { PURPOSE } from "../../util/philox.ts";
-import { integers, optionalReals, outOfMemory, type RealArray, reals } from "../host-memory.ts";
+import {
+  integerScalar,
+  integers,
+  optionalReals,
+  outOfMemory,
+  type RealArray,
+  realScalar,
+  reals,
+} from "../host-memory.ts";
 import type { AttentionArgs, DropoutKey, Kernels } from "../kernels.ts";
+import { clipScale } from "../reference/clip-scale.ts";
+import { dropoutNumbers } from "../reference/dropout.ts";
 import { copy, fill } from "../reference/elementwise.ts";
 import { checkId } from "../reference/embedding.ts";
 import { checkTarget } from "../reference/head-loss.ts";
@@ -31,7 +41,8 @@ function done(status: number, kernel: string): void {
 }
 
 /** Words below p * 2^32 are dropped, as uniform < p says. */
-function nativeKey({ probability, seed, step, site }: DropoutKey): NativeKey {
+function nativeKey(key: DropoutKey): NativeKey {
+  const { probability, seed, step, site } = dropoutNumbers(key);
   const threshold = Math.min(Math.ceil(probability * 4294967296), 4294967295);
   return [seed >>> 0, PURPOSE.dropout, step >>> 0, site >>> 0, threshold, 1 / (1 - probability)];
 }
@@ -191,15 +202,21 @@ export function cpuKernels({ native, context, ropeTable }: NativeAccess): Kernel
       const db = need(a.db, C, "columnSum.db");
       done(native.column_sum(context(), db, need(a.dy, N * C, "columnSum.dy"), N, C), "columnSum");
     },
-    sum({ index, length, squared = false, ...a }) {
+    sum({ length, squared = false, ...a }) {
+      const index = integerScalar(a.index, "sum.index");
       const out = need(a.out, index + 1, "sum.out").subarray(index);
       done(native.sum(context(), out, need(a.x, length, "sum.x"), length, squared ? 1 : 0), "sum");
     },
-    adamW({ length, lr, beta1, beta2, eps, weightDecay, step, gradientScale, ...a }) {
+    clipScale,
+    adamW({ length, beta1, beta2, eps, weightDecay, ...a }) {
       const p = need(a.p, length, "adamW.p");
       const g = need(a.g, length, "adamW.g");
       const m = need(a.m, length, "adamW.m");
       const v = need(a.v, length, "adamW.v");
+      const lr = realScalar(a.lr, "adamW.lr");
+      const step = integerScalar(a.step, "adamW.step");
+      const gradientScale = realScalar(a.gradientScale, "adamW.gradientScale");
+      if (Number.isNaN(gradientScale)) return;
       const rate = lr / (1 - power(beta1, step));
       const inverse2 = 1 / (1 - power(beta2, step));
       const decay = lr * weightDecay;

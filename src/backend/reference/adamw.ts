@@ -1,14 +1,18 @@
 // AdamW, one update in place   (Loshchilov & Hutter 2019, algorithm 2).
 
-import { reals } from "../host-memory.ts";
+import { integerScalar, realScalar, reals } from "../host-memory.ts";
 import type { AdamWArgs } from "../kernels.ts";
 
 export function adamW(args: AdamWArgs): void {
-  const { length, lr, beta1, beta2, eps, weightDecay, step, gradientScale } = args;
+  const { length, beta1, beta2, eps, weightDecay } = args;
+  const lr = realScalar(args.lr, "adamW.lr");
+  const step = integerScalar(args.step, "adamW.step");
+  const gradientScale = realScalar(args.gradientScale, "adamW.gradientScale");
   const p = reals(args.p, length, "adamW.p");
   const g = reals(args.g, length, "adamW.g");
   const m = reals(args.m, length, "adamW.m");
   const v = reals(args.v, length, "adamW.v");
+  if (Number.isNaN(gradientScale)) return;
   for (let i = 0; i < length; i++) {
     const gradient = gradientScale * g[i]!;
     const mean = beta1 * m[i]! + (1 - beta1) * gradient;

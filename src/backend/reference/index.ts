@@ -6,6 +6,7 @@ import { HostMemory } from "../host-memory.ts";
 import type { Kernels } from "../kernels.ts";
 import { adamW } from "./adamw.ts";
 import { attention, attentionGradient } from "./attention.ts";
+import { clipScale } from "./clip-scale.ts";
 import { dropout } from "./dropout.ts";
 import { add, copy, fill, scale } from "./elementwise.ts";
 import { embedding, embeddingGradient } from "./embedding.ts";
@@ -41,6 +42,7 @@ export const referenceKernels: Kernels = {
   copy,
   columnSum,
   sum,
+  clipScale,
   adamW,
 };
 
@@ -49,10 +51,13 @@ export function createReferenceBackend(): Backend {
   return {
     info: { name: "reference", determinismClass: "reference", description: "reference (plain TypeScript, one thread)" },
     kernels: referenceKernels,
+    precision: "f32",
+    activations: "f32",
     allocate: (dtype, length) => memory.allocate(dtype, length),
     free: (buffer) => memory.free(buffer),
     write: (buffer, values, offset) => memory.write(buffer, values, offset),
     read: (buffer, offset, length) => memory.read(buffer, offset, length),
+    readLater: async (buffer, offset, length) => memory.read(buffer, offset, length),
     memory: () => memory.usage(),
     close: () => undefined,
   };

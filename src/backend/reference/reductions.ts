@@ -1,6 +1,6 @@
 // Sums over rows and over whole buffers.
 
-import { reals } from "../host-memory.ts";
+import { integerScalar, reals } from "../host-memory.ts";
 import type { ColumnSumArgs, SumArgs } from "../kernels.ts";
 
 export function columnSum({ N, C, ...args }: ColumnSumArgs): void {
@@ -13,7 +13,8 @@ export function columnSum({ N, C, ...args }: ColumnSumArgs): void {
   }
 }
 
-export function sum({ index, length, squared = false, ...args }: SumArgs): void {
+export function sum({ length, squared = false, ...args }: SumArgs): void {
+  const index = integerScalar(args.index, "sum.index");
   const out = reals(args.out, index + 1, "sum.out");
   const x = reals(args.x, length, "sum.x");
   let total = 0;
