@@ -1,4 +1,4 @@
-// Makes assets/data/eval-blimp-1340.jsonl.gz, 20 pairs of each of BLiMP's 67 paradigms, out of the whole set:
+// Makes assets/data/eval-blimp-6700.jsonl.gz, 100 pairs of each of BLiMP's 67 paradigms, out of the whole set:
 //
 //     node scripts/make-blimp-subset.mjs path/to/blimp.jsonl.gz
 //
@@ -12,7 +12,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 
-const PAIRS = 20;
+const PAIRS = 100;
 const PARADIGMS = 67;
 const COLUMNS = ["sentence_good", "sentence_bad", "field", "linguistics_term", "UID", "pairID"];
 

@@ -59,19 +59,24 @@ export async function createEstimates(database: ReportDatabase): Promise<readonl
   return estimates;
 }
 
+/** SQL of one row per item with the answers of an arm's runs averaged, or of the runs of all trained models (arm `models`). */
+export function averagedParts(of: "arms" | "models"): string {
+  return `
+      SELECT label AS arm, metric, cluster, item, avg(numerator) AS numerator, avg(denominator) AS denominator
+      FROM parts JOIN evaluations USING (evaluation) JOIN scores USING (evaluation, metric)
+           JOIN (SELECT arm, ${of === "arms" ? "arm" : "'models'"} AS label FROM arms
+                 ${of === "arms" ? "" : "WHERE NOT control"}) USING (arm)
+      WHERE NOT diverged AND value IS NOT NULL
+      GROUP BY label, metric, cluster, item ORDER BY label, metric, cluster, item`;
+}
+
 /**
  * Cluster-robust standard error of a ratio of sums, for the average of an arm's runs, or of the runs of all trained models: with r_i = numerator_i - value *
  * denominator_i, se^2 = C / (C - 1) * sum over clusters of (sum r_i)^2 / (sum denominator)^2.
  */
 export function clusterErrors(database: ReportDatabase, of: "arms" | "models"): Promise<Row[]> {
   return database.query(`
-    WITH averaged AS (
-      SELECT label AS arm, metric, cluster, item, avg(numerator) AS numerator, avg(denominator) AS denominator
-      FROM parts JOIN evaluations USING (evaluation) JOIN scores USING (evaluation, metric)
-           JOIN (SELECT arm, ${of === "arms" ? "arm" : "'models'"} AS label FROM arms
-                 ${of === "arms" ? "" : "WHERE NOT control"}) USING (arm)
-      WHERE NOT diverged AND value IS NOT NULL
-      GROUP BY label, metric, cluster, item ORDER BY label, metric, cluster, item),
+    WITH averaged AS (${averagedParts(of)}),
     totals AS (SELECT arm, metric, sum(numerator) / sum(denominator) AS value, sum(denominator) AS total
                FROM averaged GROUP BY arm, metric),
     residuals AS (SELECT arm, metric, cluster, any_value(value) AS value, any_value(total) AS total,

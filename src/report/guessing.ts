@@ -1,13 +1,16 @@
-// Whether the trained models know anything of a benchmark: one test each, of the mean over all runs against guessing. One
-// question a benchmark, and Holm over the benchmarks, so that a report of models that guess claims something in at most
-// one case of twenty, however many models and benchmarks it has.
+// Whether the trained models know anything of a benchmark: the mean over all runs against guessing. Two questions, which have
+// different errors: do they do better than guessing on this benchmark, whose groups of items (BLiMP's paradigms, MMLU's
+// subjects) are given, and would they on groups not yet written. Holm over the benchmarks, so that a report of models that
+// guess claims something in at most one case of twenty, however many models and benchmarks it has.
 
-import type { ReportDatabase } from "./db.ts";
-import { clusterErrors } from "./estimates.ts";
+import type { ReportDatabase, Row } from "./db.ts";
+import { averagedParts, clusterErrors } from "./estimates.ts";
 import { isAccuracy, isMetric, type MetricName, metricNames, metrics } from "./metrics.ts";
 import { holmAdjust } from "./statistics/holm.ts";
 import { tCdf } from "./statistics/student-t.ts";
 import { ALPHA } from "./verdict.ts";
+
+export type Finding = "above chance" | "above chance on its own groups" | "not told from guessing";
 
 export interface GuessingTest {
   readonly metric: MetricName;
@@ -17,11 +20,13 @@ export interface GuessingTest {
   /** Percent. */
   readonly value: number;
   readonly chance: number;
-  /** Clustered standard error of `value`; null with one cluster of items, which nothing can be told from. */
+  /** Standard error of `value` with the groups of items given and the items drawn; null where one item is all there is. */
   readonly se: number | null;
   /** One-sided, adjusted over the benchmarks. */
   readonly p: number;
   readonly above: boolean;
+  /** The same with the groups drawn too (Liang & Zeger 1986); null where items stand in no groups. */
+  readonly beyond: { readonly se: number | null; readonly p: number; readonly above: boolean } | null;
   /** The unigram control's figure and evaluation; null without one. */
   readonly unigram: number | null;
   readonly unigramDigests: readonly string[];
@@ -42,25 +47,36 @@ export async function createGuessingTests(database: ReportDatabase): Promise<rea
       chance: "DOUBLE",
       se: "DOUBLE",
       p: "DOUBLE",
+      beyondSe: "DOUBLE",
+      beyondP: "DOUBLE",
       verdict: "VARCHAR",
       unigram: "DOUBLE",
       unigramDigests: "VARCHAR[]",
       digests: "VARCHAR[]",
       position: "INTEGER",
     },
-    tests.map(({ above, ...test }, position) => ({
+    tests.map(({ beyond, ...test }, position) => ({
       ...test,
       label: metrics[test.metric].label,
-      verdict: above ? "above chance" : "not told from guessing",
+      beyondSe: beyond?.se ?? null,
+      beyondP: beyond?.p ?? null,
+      verdict: findingOf({ ...test, beyond }),
       position,
     })),
   );
   return tests;
 }
 
+/** What the tests of one benchmark say, in the report's words. */
+function findingOf({ above, beyond }: Pick<GuessingTest, "above" | "beyond">): Finding {
+  if (!above) return "not told from guessing";
+  return beyond && !beyond.above ? "above chance on its own groups" : "above chance";
+}
+
 /** One test a benchmark, in the order of the metrics. Length-normalised variants are other readings, not benchmarks. */
 export async function testGuessing(database: ReportDatabase): Promise<readonly GuessingTest[]> {
-  const spreads = new Map((await clusterErrors(database, "models")).map((row) => [row["metric"], row]));
+  const drawn = new Map((await clusterErrors(database, "models")).map((row) => [row["metric"], row]));
+  const given = new Map((await givenGroupErrors(database)).map((row) => [row["metric"], row]));
   const rows = await database.query(`
     SELECT s.metric, count(*) AS runs, max(s.items) AS items, any_value(c.value) AS chance,
            list(e.digest ORDER BY e.evaluation) AS digests,
@@ -73,15 +89,24 @@ export async function testGuessing(database: ReportDatabase): Promise<readonly G
     .map((row) => ({ row, metric: row["metric"] as string }))
     .filter(({ metric }) => isMetric(metric) && isAccuracy(metric) && !metric.endsWith("_norm"))
     .map(({ row, metric }) => {
-      const spread = spreads.get(metric)!;
-      const value = spread["value"] as number;
+      const between = drawn.get(metric)!;
+      const within = given.get(metric);
+      const value = between["value"] as number;
       const chance = row["chance"] as number;
-      const clusters = spread["clusters"] as number;
-      const se = errorOf(spread["error"] as number | null, chance, clusters);
+      const items = row["items"] as number;
+      const clusters = between["clusters"] as number;
+      const betweenGroups = errorAgainst(
+        { value, chance, units: clusters },
+        between["error"] as number | null,
+        clusters - 1,
+      );
+      const withinGroups = within
+        ? errorAgainst({ value, chance, units: items }, within["error"] as number, within["df"] as number)
+        : betweenGroups;
       return {
         metric: metric as MetricName,
-        ...{ runs: row["runs"] as number, items: row["items"] as number, value, chance, se },
-        p: se === null ? 1 : tCdf((chance - value) / se, clusters - 1),
+        ...{ runs: row["runs"] as number, items, value, chance, ...withinGroups },
+        beyond: within ? betweenGroups : null,
         unigram: row["unigram"] as number | null,
         unigramDigests: (row["unigramDigests"] as string[] | null) ?? [],
         digests: row["digests"] as string[],
@@ -89,14 +114,51 @@ export async function testGuessing(database: ReportDatabase): Promise<readonly G
     })
     .sort((a, b) => metricNames.indexOf(a.metric) - metricNames.indexOf(b.metric));
   const adjusted = holmAdjust(found.map(({ p }) => p));
-  return found.map((test, index) => ({ ...test, p: adjusted[index]!, above: adjusted[index]! <= ALPHA }));
+  const adjustedBeyond = holmAdjust(found.map(({ p, beyond }) => beyond?.p ?? p));
+  return found.map((test, index) => {
+    const { beyond } = test;
+    const [p, beyondP] = [adjusted[index]!, adjustedBeyond[index]!];
+    return {
+      ...test,
+      ...{ p, above: p <= ALPHA },
+      beyond: beyond && { se: beyond.se, p: beyondP, above: beyondP <= ALPHA },
+    };
+  });
+}
+
+/**
+ * Stratified standard error of the models' mean, for benchmarks with at least two items in every group: with r_i an item's residual
+ * about its group's own ratio and n_k the group's items, se^2 = sum_k n_k / (n_k - 1) sum_i r_i^2 / (sum denominator)^2. This is
+ * what lm-evaluation-harness pools for a group of tasks.
+ */
+function givenGroupErrors(database: ReportDatabase): Promise<Row[]> {
+  return database.query(`
+    WITH averaged AS (${averagedParts("models")}),
+    groups AS (SELECT metric, cluster, count(*) AS n, sum(numerator) / sum(denominator) AS value
+               FROM averaged GROUP BY metric, cluster),
+    residuals AS (SELECT metric, cluster, any_value(n) AS n, sum(denominator) AS total,
+                         sum((numerator - groups.value * denominator) ** 2) AS squares
+                  FROM averaged JOIN groups USING (metric, cluster)
+                  GROUP BY metric, cluster ORDER BY metric, cluster)
+    SELECT metric, sqrt(sum(n / (n - 1) * squares)) / sum(total) AS error, sum(n - 1)::INTEGER AS df
+    FROM residuals GROUP BY metric HAVING min(n) > 1 ORDER BY metric`);
+}
+
+/** A mean's standard error, and its one-sided p against chance by Student's t. `units` are what the error is counted over. */
+function errorAgainst(
+  mean: { readonly value: number; readonly chance: number; readonly units: number },
+  measured: number | null,
+  df: number,
+): { readonly se: number | null; readonly p: number } {
+  const se = errorOf(measured, mean.chance, mean.units);
+  return { se, p: se === null ? 1 : tCdf((mean.chance - mean.value) / se, df) };
 }
 
 /** Below this an error is rounding: all clusters agree. Points. */
 const ROUNDING = 1e-9;
 
-/** Where all clusters agree, the measured error of 0 is never true: that of guessing once a cluster stands in. */
-function errorOf(measured: number | null, chance: number, clusters: number): number | null {
+/** Where all agree, the measured error of 0 is never true: that of guessing once a unit stands in. */
+function errorOf(measured: number | null, chance: number, units: number): number | null {
   if (measured === null || measured > ROUNDING) return measured;
-  return Math.sqrt((chance * (100 - chance)) / clusters);
+  return Math.sqrt((chance * (100 - chance)) / units);
 }

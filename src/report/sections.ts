@@ -1,6 +1,7 @@
 // The sentences of the report, each made from data: what was run, the headline, verdicts, negative results, limits.
 
 import type { ReportDatabase, Row } from "./db.ts";
+import type { Finding } from "./guessing.ts";
 import { cite, enumerate, formatNumber, formatP, plural } from "./markdown.ts";
 import { type MetricName, metrics } from "./metrics.ts";
 import { ALPHA, MOST_PAIRS, POWER, type Verdict, verdicts as vocabulary } from "./verdict.ts";
@@ -61,11 +62,15 @@ function spread(error: Row[string] | undefined, digits: number): string {
 async function benchmarkSentence(database: ReportDatabase): Promise<string[]> {
   const rows = await database.query("SELECT * FROM guessing ORDER BY position");
   const number = (row: Row, column: string) => formatNumber(row[column] as number, 1);
-  const above = rows.filter((row) => row["verdict"] === "above chance");
-  const others = rows.filter((row) => !above.includes(row));
-  const figures = above.map(
+  const found = (...findings: Finding[]) => rows.filter((row) => findings.includes(row["verdict"] as Finding));
+  const others = found("not told from guessing");
+  const own = found("above chance on its own groups");
+  const figures = found("above chance", "above chance on its own groups").map(
     (row) =>
       `${row["label"]} (${number(row, "value")}${spread(row["se"], 1)} against ${number(row, "chance")}, adjusted p ${formatEquals(row["p"] as number)})`,
+  );
+  const within = own.map(
+    (row) => `${row["label"]} (± ${number(row, "beyondSe")}, p ${formatEquals(row["beyondP"] as number)})`,
   );
   const better = rows.filter((row) => ((row["unigram"] as number | null) ?? 0) > (row["value"] as number));
   const unigram = better.map((row) => {
@@ -73,7 +78,10 @@ async function benchmarkSentence(database: ReportDatabase): Promise<string[]> {
     return `${number(row, "unigram")} on ${row["label"]} against the models' ${number(row, "value")} (${digests})`;
   });
   return [
-    ...(above.length > 0 ? [`The mean of all runs lies above chance on ${enumerate(figures)}.`] : []),
+    ...(figures.length > 0 ? [`The mean of all runs lies above chance on ${enumerate(figures)}.`] : []),
+    ...(own.length > 0
+      ? [`That it would on other groups of items than these is not shown for ${enumerate(within)}.`]
+      : []),
     ...(others.length > 0 ? [`Not told from guessing: ${enumerate(others.map((row) => String(row["label"])))}.`] : []),
     ...(unigram.length > 0
       ? [`A unigram model, which reads no context, scores higher than the models' mean: ${enumerate(unigram)}.`]

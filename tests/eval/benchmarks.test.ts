@@ -7,7 +7,7 @@ import { buildRequest } from "../../src/eval/requests.ts";
 import { bundledRows, bytesEncoder, gpt2Encoder, spell } from "./helpers.ts";
 
 const bundled: Record<Exclude<BenchmarkName, "arc-challenge">, string> = {
-  blimp: "blimp-1340",
+  blimp: "blimp-6700",
   hellaswag: "hellaswag-200",
   "arc-easy": "arc-easy-200",
   winogrande: "winogrande-200",
@@ -189,7 +189,7 @@ describe("items", () => {
 });
 
 test("the bundled BLiMP holds twenty pairs of two different sentences for each of the 67 paradigms", () => {
-  const rows = bundledRows("blimp-1340");
+  const rows = bundledRows("blimp-6700");
   const paradigms = new Map<unknown, unknown[]>();
   for (const row of rows) paradigms.set(row["UID"], [...(paradigms.get(row["UID"]) ?? []), row]);
   expect([...paradigms.keys()].sort()).toEqual([...blimpParadigms]);

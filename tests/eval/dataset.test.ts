@@ -27,7 +27,7 @@ function dataset(name: string, files: readonly File[]): string {
   return folder;
 }
 
-const BUNDLED = ["mmlu-228", "gsm8k-100", "blimp-1340", "arc-easy-200"];
+const BUNDLED = ["mmlu-228", "gsm8k-100", "blimp-6700", "arc-easy-200"];
 const bundled = dataset(
   "bundled",
   BUNDLED.map((file) => ({ path: `${file}.jsonl.gz`, format: "jsonl.gz", benchmark: file.replace(/-\d+$/, "") })),
@@ -40,7 +40,7 @@ describe("readBenchmarks", () => {
   test("gives all that can be scored, in a fixed order, and says what cannot", async () => {
     const { tasks, skipped } = await readBenchmarks(bundled, { protocol: "harness" });
     expect(tasks.map(({ task, items }) => [task, items.length])).toEqual([
-      ["blimp", 1340],
+      ["blimp", 6700],
       ["arc-easy", 200],
       ["mmlu", 228],
     ]);

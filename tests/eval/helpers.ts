@@ -60,7 +60,7 @@ export function constantModel(vocabSize: number, logProb = 0): LanguageModel {
   };
 }
 
-/** The rows of a bundled benchmark, `blimp-1340`. */
+/** The rows of a bundled benchmark, `blimp-6700`. */
 export function bundledRows(name: string): Record<string, unknown>[] {
   const text = gunzipSync(readFileSync(assetPath("data", `eval-${name}.jsonl.gz`))).toString();
   return text

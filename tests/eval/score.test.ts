@@ -76,7 +76,7 @@ test("a choice's score is the fp64 sum of the log-probabilities of its continuat
 });
 
 test("BLiMP is right when the good sentence scores higher: a model that has read only good sentences scores 1", async () => {
-  const rows = bundledRows("blimp-1340").slice(0, 40);
+  const rows = bundledRows("blimp-6700").slice(0, 40);
   const good = new Set(rows.map((row) => ` ${row["sentence_good"]}`));
   const knowing = {
     ...constantModel(VOCABULARY),
@@ -91,7 +91,7 @@ test("BLiMP is right when the good sentence scores higher: a model that has read
 });
 
 test.each([
-  ["blimp", "blimp-1340", 1 / 2],
+  ["blimp", "blimp-6700", 1 / 2],
   ["hellaswag", "hellaswag-200", 1 / 4],
   ["winogrande", "winogrande-200", 1 / 2],
   ["mmlu", "mmlu-228", 1 / 4],
@@ -150,7 +150,7 @@ test("scores do not depend on the company of an item, and progress reaches the e
 
 test("an aborted signal stops scoring between batches", async () => {
   const controller = new AbortController();
-  const items = makeItems("blimp", bundledRows("blimp-1340").map(benchmarks.blimp.question), "harness");
+  const items = makeItems("blimp", bundledRows("blimp-6700").map(benchmarks.blimp.question), "harness");
   const scoring = scoreItems(hashModel(VOCABULARY, 512), items, request, {
     signal: controller.signal,
     onProgress: () => controller.abort(new Error("stopped by hand")),

@@ -84,8 +84,49 @@ test("models that know a benchmark are above chance there, models below chance n
   expect(poor!.unigram!).toBeGreaterThan(poor!.value);
 });
 
+/** Tests of one benchmark of `groups` groups of `size` pairs, where a model is right on all pairs of the first `known` groups. */
+async function groupedTest(groups: number, size: number, known: number) {
+  const database = await ReportDatabase.open();
+  try {
+    const random = new CounterRandom(5, PURPOSE.sample, 7);
+    const rows = Array.from({ length: groups * size }, (_, index) => {
+      const group = Math.floor(index / size);
+      const right = group < known || random.uniform(index) < 0.5;
+      return `(0, 'blimp', 'g${group}', 'i${index}', ${right ? 100 : 0}::DOUBLE, 1::DOUBLE)`;
+    });
+    await database.run(`
+      CREATE TABLE arms AS SELECT 'model' AS arm, 0 AS position, false AS control;
+      CREATE TABLE evaluations AS SELECT 0::INTEGER AS evaluation, 'model' AS arm, 'd' AS digest, false AS diverged;
+      CREATE TABLE chance AS SELECT 'blimp' AS metric, 50::DOUBLE AS value;
+      CREATE TABLE estimates (arm VARCHAR, metric VARCHAR, value DOUBLE, digests VARCHAR[]);
+      CREATE TABLE parts AS SELECT * FROM (VALUES ${rows.join(", ")}) t(evaluation, metric, cluster, item, numerator, denominator);
+      CREATE TABLE scores AS SELECT 0::INTEGER AS evaluation, 'blimp' AS metric, 60::DOUBLE AS value, ${rows.length} AS items`);
+    return (await testGuessing(database))[0]!;
+  } finally {
+    database.close();
+  }
+}
+
+test("knowing one group of ten is above chance on these groups, and not shown beyond them", async () => {
+  const one = await groupedTest(10, 50, 1);
+  expect(one.above).toBe(true);
+  expect(one.beyond!.above).toBe(false);
+  expect(one.beyond!.se).toBeGreaterThan(1.2 * one.se!);
+  const most = await groupedTest(10, 50, 8);
+  expect(most).toMatchObject({ above: true, beyond: { above: true } });
+});
+
+test("the error within groups is that of pairs drawn in each, as lm-evaluation-harness pools it", async () => {
+  const { se, beyond } = await groupedTest(1, 10, 0);
+  expect(beyond!.se).toBeNull();
+  // One group of ten: sqrt(p (1 - p) / (n - 1)), with the harness's n - 1.
+  const shares = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((right) => 100 * Math.sqrt(((right / 10) * (1 - right / 10)) / 9));
+  expect(shares.some((share) => Math.abs(share - se!) < 1e-9)).toBe(true);
+});
+
 test("a perfect score has no spread of its own and is still above chance", async () => {
   const [perfect] = await guessingOf(1);
   expect(perfect).toMatchObject({ value: expect.closeTo(100, 9), above: true });
   expect(perfect!.se).toBeGreaterThan(1);
+  expect(perfect!.p).toBeLessThan(0.001);
 });

@@ -69,7 +69,7 @@ describe("the evaluate stage", () => {
     const { shards } = (await runStage(shard, { inputs: { tokens } })).outputs;
     const benchmarks = dataset("benchmark", {
       mmlu: bundledRows("mmlu-228").slice(0, 12),
-      blimp: bundledRows("blimp-1340").slice(0, 8),
+      blimp: bundledRows("blimp-6700").slice(0, 8),
       gsm8k: bundledRows("gsm8k-100").slice(0, 2),
       hellaswag: bundledRows("hellaswag-200").slice(0, 5),
     });

@@ -10,14 +10,15 @@ export const bundledBenchmarks: Dataset = {
   license: "CC-BY-4.0 AND CC-BY-SA-4.0 AND MIT",
   homepage: "https://github.com/alexwarstadt/blimp",
   language: "en",
-  description: "Subsets of BLiMP (20 pairs a paradigm), HellaSwag, ARC-Easy, WinoGrande, MMLU (4 a subject) and GSM8K.",
-  size: "2,268 items",
+  description:
+    "Subsets of BLiMP (100 pairs a paradigm), HellaSwag, ARC-Easy, WinoGrande, MMLU (4 a subject) and GSM8K.",
+  size: "7,628 items",
   files: [
     {
       ...bundledFile(
-        "eval-blimp-1340.jsonl.gz",
-        42_410,
-        "a39301714b7f8698922e520cc1cc641c2586d58f1bd8d8ae906c66505908e469",
+        "eval-blimp-6700.jsonl.gz",
+        190_698,
+        "d849bba5884e08f1158bcc70352ffc29b758d71b026f2b6f116fe34301a9d5ab",
       ),
       benchmark: "blimp",
     },

@@ -68,7 +68,9 @@ export default defineTable({
 });
 
 async function chanceNotes(database: ReportDatabase): Promise<string[]> {
-  const rows = await database.query("SELECT label FROM guessing WHERE verdict <> 'above chance' ORDER BY position");
+  const rows = await database.query(
+    "SELECT label FROM guessing WHERE verdict = 'not told from guessing' ORDER BY position",
+  );
   if (rows.length === 0) return [];
   return [
     `**Not told from guessing: ${enumerate(rows.map((row) => String(row["label"])))}.** The models' mean is not shown to lie above chance there ` +
