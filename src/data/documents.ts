@@ -6,6 +6,7 @@ import path from "node:path";
 import { UserError } from "../util/errors.ts";
 import type { FileFormat } from "./datasets/dataset.ts";
 import { readDatasetManifest } from "./datasets/manifest.ts";
+import { readArrow } from "./readers/arrow.ts";
 import { readGzippedJsonLines, readJsonArray, readJsonLines } from "./readers/json.ts";
 import { readParquet } from "./readers/parquet.ts";
 import type { ReadCounts, Reader } from "./readers/reader.ts";
@@ -17,6 +18,8 @@ export interface SourceDocument {
   readonly utf8: Buffer;
   /** SHA-256 of `utf8`, 32 bytes. */
   readonly hash: Buffer;
+  /** The source of a mix that it comes from. */
+  readonly sourceName?: string;
 }
 
 export interface ReadDocumentsOptions {
@@ -27,13 +30,14 @@ export interface ReadDocumentsOptions {
   readonly onProgress?: (done: number, total: number, file: string) => void;
 }
 
-const readers: Record<Exclude<FileFormat, "arrow">, Reader> = {
+const readers: Record<FileFormat, Reader> = {
   jsonl: readJsonLines,
   "jsonl.gz": readGzippedJsonLines,
   json: readJsonArray,
   txt: readText,
   "txt.gz": readGzippedText,
   parquet: readParquet,
+  arrow: readArrow,
 };
 
 /**
@@ -52,7 +56,6 @@ export async function* readDocuments(folder: string, options: ReadDocumentsOptio
   const total = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
   let done = 0;
   for (const file of manifest.files) {
-    if (file.format === "arrow") throw arrowUnsupported(file.path);
     const onRead = (bytes: number) => {
       done += bytes;
       options.onProgress?.(done, total, file.path);
@@ -75,16 +78,9 @@ export async function* readDocuments(folder: string, options: ReadDocumentsOptio
         continue;
       }
       const utf8 = Buffer.from(document, "utf8");
-      yield { text: document, utf8, hash: createHash("sha256").update(utf8).digest() };
+      const hash = createHash("sha256").update(utf8).digest();
+      yield { text: document, utf8, hash, ...(file.sourceName !== undefined && { sourceName: file.sourceName }) };
     }
     options.signal.throwIfAborted();
   }
-}
-
-function arrowUnsupported(file: string): UserError {
-  return new UserError(`${file} is an Arrow file, which cannot be read yet.`, {
-    code: "ARROW_UNSUPPORTED",
-    where: { file },
-    hint: "Save the data set as Parquet: dataset.to_parquet(...) in Hugging Face datasets.",
-  });
 }

@@ -178,14 +178,6 @@ describe("Parquet", () => {
   });
 });
 
-test("Arrow files are refused with the way out", async () => {
-  const folder = datasetWith([{ path: "a.arrow", format: "arrow", content: "x" }]);
-  await expect(textsOf(folder)).rejects.toMatchObject({
-    code: "ARROW_UNSUPPORTED",
-    hint: expect.stringMatching(/to_parquet/),
-  });
-});
-
 test("a folder that is no data set is refused", async () => {
   await expect(textsOf(temporaryFolder())).rejects.toMatchObject({ code: "BAD_DATASET" });
 });

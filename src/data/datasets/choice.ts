@@ -1,14 +1,14 @@
 // The `dataset` parameter of the download stage: a known name, its first files, the user's own files, a URL, or a
 // list of these, which makes a mix.
 
-import { type Dirent, readdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import { compareUtf8 } from "../../util/canonical-json.ts";
 import { type Digest, isDigest } from "../../util/digest.ts";
 import { didYouMean, UserError } from "../../util/errors.ts";
-import { type Dataset, type DatasetFile, type FileFormat, fileFormats, type TextRule } from "./dataset.ts";
+import { type Dataset, type DatasetFile, fileFormats, type TextRule } from "./dataset.ts";
 import { type DatasetName, datasetNames, datasets } from "./index.ts";
+import { formatOf, listFolder } from "./own-folder.ts";
 
 /** For messages. */
 const READABLE = `.${[...fileFormats, "md", "text"].join(", .")}`;
@@ -114,6 +114,7 @@ function mix(parts: readonly Dataset[]): Dataset {
     });
   }
   const unique = (texts: readonly string[]) => [...new Set(texts)];
+  const names = sourceNames(parts);
   return {
     name: parts.map((part) => part.name).join("+"),
     kind: parts[0]!.kind,
@@ -123,10 +124,26 @@ function mix(parts: readonly Dataset[]): Dataset {
     description: parts.map((part) => part.description).join(" "),
     size: parts.map((part) => part.size).join("; "),
     files: parts.flatMap((part, index) =>
-      part.files.map((file) => ({ ...file, path: `${index}-${part.name}/${file.path}`, text: file.text ?? part.text })),
+      part.files.map((file) => ({
+        ...file,
+        path: `${index}-${part.name}/${file.path}`,
+        text: file.text ?? part.text,
+        ...(part.kind === "text" && { sourceName: names[index]! }),
+      })),
     ),
     text: parts[0]!.text,
   };
+}
+
+/** The parts' names, by which weights are given; the second of two that share one gets `-2`. */
+function sourceNames(parts: readonly Dataset[]): string[] {
+  const names: string[] = [];
+  for (const { name } of parts) {
+    let free = name;
+    for (let number = 2; names.includes(free); number++) free = `${name}-${number}`;
+    names.push(free);
+  }
+  return names;
 }
 
 /** Only what was given: the schema's defaults leave no undefined members behind. */
@@ -171,7 +188,7 @@ function fromPath(choice: z.output<typeof ownSchema>, root: string): Dataset {
       hint: `Looked at ${target}: paths are relative to the folder of pipeline.yaml.`,
     });
   }
-  const found = stats.isDirectory() ? listFiles(target).names : [path.basename(target)];
+  const found = stats.isDirectory() ? listFolder(target).names : [path.basename(target)];
   const folder = stats.isDirectory() ? target : path.dirname(target);
   const files = found.flatMap((name): DatasetFile[] => {
     const format = choice.format ?? formatOf(name);
@@ -196,44 +213,16 @@ export function passedOver(choice: DatasetChoice, root: string): string[] {
     if (typeof part !== "object" || !("path" in part)) return [];
     const folder = path.resolve(root, part.path);
     if (!statSync(folder).isDirectory()) return [];
-    const { names, linkedFolders } = listFiles(folder);
+    const { names, linkedFolders, caches } = listFolder(folder);
     const others = part.format === undefined ? names.filter((name) => formatOf(name) === undefined) : [];
-    const linked = linkedFolders.map((name) => `${part.path}/${name} is a link to a folder and is not read.`);
+    const linked = [
+      ...linkedFolders.map((name) => `${part.path}/${name} is a link to a folder and is not read.`),
+      ...caches.map((name) => `${part.path}/${name} is a cache of Hugging Face datasets and is not read.`),
+    ];
     if (others.length === 0) return linked;
     const rest = others.length > 1 ? ` and ${others.length - 1} more` : "";
     return [...linked, `${part.path}/${others[0]}${rest}: not read, for readable are ${READABLE}.`];
   });
-}
-
-interface Listing {
-  readonly names: readonly string[];
-  readonly linkedFolders: readonly string[];
-}
-
-/** Files below a folder, with `/`, in the order of their UTF-8 bytes; hidden ones and linked folders left out. */
-function listFiles(folder: string, below = ""): Listing {
-  const entries: Dirent[] = readdirSync(path.join(folder, below), { withFileTypes: true });
-  const names: string[] = [];
-  const linkedFolders: string[] = [];
-  for (const entry of entries.filter((entry) => !entry.name.startsWith("."))) {
-    const name = below === "" ? entry.name : `${below}/${entry.name}`;
-    if (entry.isDirectory()) {
-      const deeper = listFiles(folder, name);
-      names.push(...deeper.names);
-      linkedFolders.push(...deeper.linkedFolders);
-      continue;
-    }
-    const target = entry.isSymbolicLink() ? statSync(path.join(folder, name), { throwIfNoEntry: false }) : entry;
-    if (target?.isFile()) names.push(name);
-    else if (target?.isDirectory()) linkedFolders.push(name);
-  }
-  return { names: names.sort(compareUtf8), linkedFolders: linkedFolders.sort(compareUtf8) };
-}
-
-function formatOf(name: string): FileFormat | undefined {
-  const lower = name.toLowerCase();
-  if (/\.(md|text)$/.test(lower)) return "txt";
-  return fileFormats.find((format) => lower.endsWith(`.${format}`));
 }
 
 function unknownFormat(name: string): never {

@@ -31,6 +31,8 @@ export interface DatasetFile {
   readonly note?: string;
   /** Overrides the data set's rule: the parts of a mix differ. */
   readonly text?: TextRule;
+  /** The source of a mix that the file belongs to; files of one source follow each other. */
+  readonly sourceName?: string;
 }
 
 /** How a file becomes documents. */

@@ -27,6 +27,7 @@ const manifestSchema = z.strictObject({
       benchmark: z.string().optional(),
       note: z.string().optional(),
       text: textSchema.optional(),
+      sourceName: z.string().optional(),
     }),
   ),
   text: textSchema,
