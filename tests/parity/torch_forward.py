@@ -5,12 +5,13 @@ Writes ../golden/torch-forward.json. Weights and ids come from an integer hash (
 hold them. Parameters are numbered in the order of our model's `parameters()`; element i of parameter t is
 2 u - 1 with u = hash32(i + hash32(1000 + t)) / 2^32, times 0.3, plus 1 for a gain of a norm.
 
-    python3 tests/parity/torch_forward.py        # needs torch and numpy, any version since 1.13
+    python3 tests/parity/torch_forward.py [other.json]        # needs torch and numpy, any version since 1.13
 """
 
 import json
 import math
 import os
+import sys
 
 import numpy as np
 import torch
@@ -192,8 +193,8 @@ def train(config):
 def main():
     sizes = dict(contextWindow=T, vocabSize=V, hiddenDim=C, numLayers=LAYERS, numHeads=HEADS, numKvHeads=KV_HEADS)
     result = {"batch": B, "sizes": sizes, "variants": {name: {**run(config), "training": train(config)} for name, config in VARIANTS.items()}}
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden", "torch-forward.json")
-    with open(path, "w") as f:
+    golden = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden", "torch-forward.json")
+    with open(sys.argv[1] if len(sys.argv) > 1 else golden, "w") as f:
         json.dump(result, f, indent=1, sort_keys=True)
         f.write("\n")
 
