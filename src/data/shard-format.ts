@@ -5,6 +5,7 @@ import path from "node:path";
 import { z } from "zod";
 import { type Digest, hexOf, isDigest } from "../util/digest.ts";
 import { messageOf, UserError } from "../util/errors.ts";
+import { arrangementSchema } from "./arrangement.ts";
 import type { SplitName } from "./split.ts";
 
 export const HEADER_BYTES = 1024;
@@ -69,6 +70,8 @@ const splitSchema = z.strictObject({
   shards: z.array(z.strictObject({ file: z.string(), tokens: count, documents: count, sha256: digest })),
   index: z.string(),
   indexSha256: digest,
+  /** Of a mix: the sources one after the other, as they lie in the stream; end-of-text ids included. */
+  sources: z.array(z.strictObject({ name: z.string(), tokens: count, documents: count, bytes: count })).optional(),
 });
 const manifestSchema = z.strictObject({
   dtype: z.enum(["uint16", "uint32"]),
@@ -76,6 +79,7 @@ const manifestSchema = z.strictObject({
   endOfText: count,
   tokenizer: digest,
   splits: z.strictObject({ train: splitSchema, validation: splitSchema, test: splitSchema }),
+  ...arrangementSchema.shape,
 });
 
 export type ShardsManifest = z.output<typeof manifestSchema>;

@@ -9,7 +9,13 @@ import { formatCount } from "../util/format.ts";
 import { BinaryFile, requireLittleEndian } from "./binary-file.ts";
 import { encodeHeader, indexFile, type ShardsManifest, type SplitManifest, shardFile } from "./shard-format.ts";
 import { type SplitName, splitNames } from "./split.ts";
-import { bytesPerToken, readDocumentLines, readTokensManifest, type TokenLayout } from "./tokens.ts";
+import {
+  bytesPerToken,
+  readDocumentLines,
+  readTokensManifest,
+  type TokenLayout,
+  type TokensManifest,
+} from "./tokens.ts";
 
 export interface WriteShardsOptions {
   /** The `tokens` artifact's folder. */
@@ -46,13 +52,31 @@ export async function writeShards(options: WriteShardsOptions): Promise<ShardsMa
   } finally {
     source.close();
   }
-  const { dtype, vocabSize, endOfText, tokenizer } = layout;
+  const { dtype, vocabSize, endOfText, tokenizer, arrangement } = layout;
   const splits = Object.fromEntries(
-    splitNames.map((name) => [name, writers[name].finish()]),
+    splitNames.map((name) => [name, { ...writers[name].finish(), ...sourcesOf(layout, name) }]),
   ) as ShardsManifest["splits"];
-  const manifest: ShardsManifest = { dtype, vocabSize, endOfText, tokenizer, splits };
+  const manifest: ShardsManifest = { dtype, vocabSize, endOfText, tokenizer, splits, ...arrangement };
   writeFileSync(options.pathOf("manifest.json"), prettyCanonicalJson(manifest));
   return manifest;
+}
+
+/** The sources of a mix as they lie in a split's stream; nothing for a single source. */
+function sourcesOf({ sources }: TokensManifest, split: SplitName): Pick<SplitManifest, "sources"> {
+  if (sources === undefined) return {};
+  return {
+    sources: sources.map(
+      ({
+        name,
+        splits: {
+          [split]: { tokens, documents, bytes },
+        },
+      }) => ({
+        ...{ name, documents, bytes },
+        tokens: tokens + documents,
+      }),
+    ),
+  };
 }
 
 async function planShards({

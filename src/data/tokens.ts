@@ -5,6 +5,7 @@ import path from "node:path";
 import { prettyCanonicalJson } from "../util/canonical-json.ts";
 import type { Digest } from "../util/digest.ts";
 import { messageOf, UserError } from "../util/errors.ts";
+import type { Arrangement } from "./arrangement.ts";
 import { BinaryFile, requireLittleEndian } from "./binary-file.ts";
 import type { CorpusCounts, CorpusDocument } from "./corpus.ts";
 import { cutAt, readRecords } from "./readers/records.ts";
@@ -27,8 +28,25 @@ export interface SplitTotals {
   readonly bytes: number;
 }
 
+/** One source of a mix. The documents of a source follow each other, so these counts say where each source begins. */
+export interface SourceTotals {
+  readonly name: string;
+  readonly splits: Readonly<Record<SplitName, SplitTotals>>;
+}
+
 export interface TokensManifest extends TokenLayout, SplitTotals, CorpusCounts {
   readonly splits: Readonly<Record<SplitName, SplitTotals>>;
+  /** In the order of the documents; only of a mix. */
+  readonly sources?: readonly SourceTotals[];
+  /** What was left out and put in order since the tokens were made; see arrange.ts. */
+  readonly arrangement?: Arrangement;
+}
+
+type MutableTotals = Record<SplitName, { documents: number; tokens: number; bytes: number }>;
+
+function newTotals(): MutableTotals {
+  const zero = () => ({ documents: 0, tokens: 0, bytes: 0 });
+  return { train: zero(), validation: zero(), test: zero() };
 }
 
 export interface DocumentLine {
@@ -58,7 +76,8 @@ export function countCharacters(utf8: Uint8Array): number {
 export class TokensWriter {
   private readonly ids: BinaryFile;
   private readonly lines: BinaryFile;
-  private readonly splits: Record<SplitName, { documents: number; tokens: number; bytes: number }>;
+  private readonly splits = newTotals();
+  private readonly sources: { name: string; splits: MutableTotals }[] = [];
 
   /** `pathOf` gives the absolute path of a file of the artifact. */
   constructor(
@@ -68,32 +87,54 @@ export class TokensWriter {
     requireLittleEndian();
     this.ids = new BinaryFile(pathOf("tokens.bin"));
     this.lines = new BinaryFile(pathOf("documents.jsonl"));
-    const zero = () => ({ documents: 0, tokens: 0, bytes: 0 });
-    this.splits = { train: zero(), validation: zero(), test: zero() };
   }
 
   /** `ids` in the layout's dtype, without an end of text. */
-  write(document: CorpusDocument, ids: Uint16Array | Uint32Array): void {
-    const { utf8, hash, split } = document;
-    this.ids.write(ids);
-    const bytes = utf8.length;
+  write({ utf8, hash, split, sourceName }: CorpusDocument, ids: Uint16Array | Uint32Array): void {
     const characters = countCharacters(utf8);
+    const digest: Digest = `sha256:${hash.toString("hex")}`;
+    this.append({ digest, tokens: ids.length, bytes: utf8.length, characters, split }, ids, sourceName);
+  }
+
+  /** `write` of a document whose line is known. */
+  append(line: DocumentLine, ids: Uint16Array | Uint32Array, sourceName?: string): void {
+    const { digest, bytes, characters, split } = line;
+    this.ids.write(ids);
     // Keys in canonical order; every value is a number or needs no escaping.
-    const line = `{"bytes":${bytes},"characters":${characters},"digest":"sha256:${hash.toString("hex")}","split":"${split}","tokens":${ids.length}}\n`;
-    this.lines.write(Buffer.from(line));
-    const totals = this.splits[split];
-    totals.documents++;
-    totals.tokens += ids.length;
-    totals.bytes += bytes;
+    const text = `{"bytes":${bytes},"characters":${characters},"digest":"${digest}","split":"${split}","tokens":${ids.length}}\n`;
+    this.lines.write(Buffer.from(text));
+    for (const { [split]: totals } of [this.splits, ...(sourceName === undefined ? [] : [this.source(sourceName)])]) {
+      totals.documents++;
+      totals.tokens += ids.length;
+      totals.bytes += bytes;
+    }
+  }
+
+  private source(name: string): MutableTotals {
+    const last = this.sources.at(-1);
+    if (last?.name === name) return last.splits;
+    if (this.sources.some((source) => source.name === name)) {
+      throw new Error(`The documents of the source ${name} do not follow each other`);
+    }
+    const splits = newTotals();
+    this.sources.push({ name, splits });
+    return splits;
   }
 
   /** Writes tokens.json. */
-  finish(counts: CorpusCounts): TokensManifest {
+  finish(counts: CorpusCounts, arrangement?: Arrangement): TokensManifest {
     this.ids.close();
     this.lines.close();
     const sum = (field: keyof SplitTotals) => splitNames.reduce((total, name) => total + this.splits[name][field], 0);
     const totals = { documents: sum("documents"), tokens: sum("tokens"), bytes: sum("bytes") };
-    const manifest: TokensManifest = { ...this.layout, ...totals, ...counts, splits: this.splits };
+    const manifest: TokensManifest = {
+      ...this.layout,
+      ...totals,
+      ...counts,
+      splits: this.splits,
+      ...(this.sources.length > 0 && { sources: this.sources }),
+      ...(arrangement && { arrangement }),
+    };
     writeFileSync(this.pathOf("tokens.json"), prettyCanonicalJson(manifest));
     return manifest;
   }

@@ -61,6 +61,8 @@ export const PURPOSE = {
   split: 6,
   shuffle: 7,
   retry: 8,
+  source: 9,
+  minhash: 10,
 } as const;
 
 /** A stateless stream of random numbers: draw by position. */

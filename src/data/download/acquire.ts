@@ -66,6 +66,7 @@ export async function acquireDataset(dataset: Dataset, folder: string, context: 
       benchmark: file.benchmark,
       note: file.note,
       text: file.text,
+      sourceName: file.sourceName,
     })),
     text: dataset.text,
   };

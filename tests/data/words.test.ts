@@ -1,0 +1,55 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { WordHashes } from "../../src/data/words.ts";
+
+/** Normalised words, slowly. */
+function wordsOf(text: string): string[] {
+  const alone = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
+  const runs =
+    text
+      .normalize("NFKC")
+      .toLowerCase()
+      .match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+  return runs.flatMap((run) => (alone.test(run) ? [...run] : [run]));
+}
+
+function hashesOf(text: string, length: number): string[] {
+  const words = new WordHashes();
+  const count = words.read(text);
+  return Array.from({ length: Math.max(0, count - length + 1) }, (_, at) => {
+    words.ngram(at, length);
+    return `${words.first}:${words.second}`;
+  });
+}
+
+test("case, punctuation and white space do not count", () => {
+  expect(hashesOf("The cat -- the\n“CAT”!", 1)).toEqual(hashesOf("the cat the cat", 1));
+  expect(hashesOf("don't stop", 2)).toHaveLength(2);
+  expect(hashesOf("ﬁne Ⅳ", 2)).toEqual(hashesOf("FINE iv", 2));
+  expect(hashesOf(" …!? ", 1)).toEqual([]);
+});
+
+test("in scripts without spaces each character is a word", () => {
+  expect(hashesOf("学而时习之", 1)).toHaveLength(5);
+  expect(hashesOf("abc学def", 1)).toHaveLength(3);
+});
+
+test("n-grams are equal where their words are, and order counts", () => {
+  const text = fc.array(fc.constantFrom("a", "b", "ab", "ba", "Über", "7"), { maxLength: 30 });
+  fc.assert(
+    fc.property(text, text, fc.integer({ min: 1, max: 4 }), (a, b, length) => {
+      const texts = [a.join(" "), b.join("-")];
+      const hashes = texts.flatMap((each) => hashesOf(each, length));
+      const words = texts.flatMap((each) => {
+        const all = wordsOf(each);
+        return Array.from({ length: Math.max(0, all.length - length + 1) }, (_, at) =>
+          all.slice(at, at + length).join(" "),
+        );
+      });
+      expect(hashes.length).toBe(words.length);
+      expect(new Set(hashes).size).toBe(new Set(words).size);
+      for (const [index, hash] of hashes.entries()) expect(words[hashes.indexOf(hash)]).toBe(words[index]);
+    }),
+    { numRuns: 60 },
+  );
+});
