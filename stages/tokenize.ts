@@ -18,12 +18,13 @@ export default defineStage({
   outputs: { tokenizer: "tokenizer", tokens: "tokens" },
   determinism: "bitwise",
 
-  async run({ params, inputs, outputs, signal, log }) {
+  async run({ params, inputs, outputs, threads, signal, log }) {
     const options = {
       corpus: inputs.corpus.path(),
       kind: params.tokenizer,
       vocabSize: params.vocabSize,
       split: params.split,
+      threads,
       signal,
       onProgress: (done: number, total: number, note: string) => log.progress(done, total, "bytes", note),
     };

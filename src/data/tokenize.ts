@@ -3,6 +3,8 @@
 import { UserError } from "../util/errors.ts";
 import { formatCount } from "../util/format.ts";
 import { type CorpusCounts, newCorpusCounts, readCorpus } from "./corpus.ts";
+import { readDatasetManifest } from "./datasets/manifest.ts";
+import { encodeDocuments } from "./encode.ts";
 import { type SplitRule, splitNames } from "./split.ts";
 import { makeTokenizer, type Tokenizer, type TokenizerKind } from "./tokenizers/index.ts";
 import { dtypeFor, type TokensManifest, TokensWriter } from "./tokens.ts";
@@ -13,6 +15,8 @@ export interface TokenizeOptions {
   readonly kind: TokenizerKind;
   readonly vocabSize: number | undefined;
   readonly split: SplitRule;
+  /** Never changes a byte of the result. */
+  readonly threads: number;
   readonly signal: AbortSignal;
   /** Bytes of the source files read, of all; once for learning and once for encoding. */
   readonly onProgress: (done: number, total: number, note: string) => void;
@@ -50,10 +54,20 @@ export async function encodeCorpus(
     counts,
     onProgress: (done, total) => options.onProgress(done, total, "encoding"),
   });
-  for await (const document of documents) writer.write(document, tokenizer.encodeUtf8(document.utf8));
+  await encodeDocuments(tokenizer, documents, writer, { workers: workersFor(options), signal: options.signal });
   const manifest = writer.finish(counts);
   refuseEmptySplits(manifest, options.split);
   return manifest;
+}
+
+/** Reading, hashing and splitting keep this thread as busy as encoding does three workers. */
+const MAX_WORKERS = 4;
+/** A smaller data set is encoded before the workers are up to speed. */
+const BYTES_WORTH_WORKERS = 16 << 20;
+
+function workersFor({ corpus, threads }: TokenizeOptions): number {
+  const bytes = readDatasetManifest(corpus).files.reduce((sum, file) => sum + file.bytes, 0);
+  return threads < 2 || bytes < BYTES_WORTH_WORKERS ? 0 : Math.min(threads, MAX_WORKERS);
 }
 
 function refuseEmptySplits(manifest: TokensManifest, rule: SplitRule): void {

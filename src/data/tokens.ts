@@ -65,6 +65,11 @@ export function bytesPerToken(dtype: TokenDtype): 2 | 4 {
   return dtype === "uint16" ? 2 : 4;
 }
 
+/** The digest whose 32 bytes are `hash`. */
+export function digestOfHash(hash: Buffer): Digest {
+  return `sha256:${hash.toString("hex")}`;
+}
+
 /** Code points of well-formed UTF-8: the bytes that do not continue one. */
 export function countCharacters(utf8: Uint8Array): number {
   let count = 0;
@@ -77,6 +82,8 @@ export class TokensWriter {
   private readonly ids: BinaryFile;
   private readonly lines: BinaryFile;
   private readonly splits = newTotals();
+  /** Ids of the current document so far. */
+  private tokens = 0;
   private readonly sources: { name: string; splits: MutableTotals }[] = [];
 
   /** `pathOf` gives the absolute path of a file of the artifact. */
@@ -91,21 +98,35 @@ export class TokensWriter {
 
   /** `ids` in the layout's dtype, without an end of text. */
   write({ utf8, hash, split, sourceName }: CorpusDocument, ids: Uint16Array | Uint32Array): void {
-    const characters = countCharacters(utf8);
-    const digest: Digest = `sha256:${hash.toString("hex")}`;
-    this.append({ digest, tokens: ids.length, bytes: utf8.length, characters, split }, ids, sourceName);
+    this.writeIds(ids);
+    this.endDocument(
+      { digest: digestOfHash(hash), bytes: utf8.length, characters: countCharacters(utf8), split },
+      sourceName,
+    );
   }
 
   /** `write` of a document whose line is known. */
   append(line: DocumentLine, ids: Uint16Array | Uint32Array, sourceName?: string): void {
-    const { digest, bytes, characters, split } = line;
+    this.writeIds(ids);
+    this.endDocument(line, sourceName);
+  }
+
+  /** Some more ids of the current document. */
+  writeIds(ids: Uint16Array | Uint32Array): void {
     this.ids.write(ids);
+    this.tokens += ids.length;
+  }
+
+  /** The current document has all its ids. */
+  endDocument({ digest, bytes, characters, split }: Omit<DocumentLine, "tokens">, sourceName?: string): void {
+    const { tokens } = this;
+    this.tokens = 0;
     // Keys in canonical order; every value is a number or needs no escaping.
-    const text = `{"bytes":${bytes},"characters":${characters},"digest":"${digest}","split":"${split}","tokens":${ids.length}}\n`;
+    const text = `{"bytes":${bytes},"characters":${characters},"digest":"${digest}","split":"${split}","tokens":${tokens}}\n`;
     this.lines.write(Buffer.from(text));
     for (const { [split]: totals } of [this.splits, ...(sourceName === undefined ? [] : [this.source(sourceName)])]) {
       totals.documents++;
-      totals.tokens += ids.length;
+      totals.tokens += tokens;
       totals.bytes += bytes;
     }
   }

@@ -22,6 +22,7 @@ export interface Tokenizer {
   readonly endOfText: number;
   /** Of the vocabulary and merges alone. */
   readonly digest: Digest;
+  readonly vocabulary: Vocabulary;
   /**
    * The ids of a text, a fresh array: uint16 where vocabSize <= 65,536, else uint32. `<|endoftext|>` and its like are
    * text. Lone surrogates become U+FFFD, as in every UTF-8 encoder.
@@ -32,6 +33,8 @@ export interface Tokenizer {
    * counts as one symbol character and keeps its value, so `decodeBytes` gives back any bytes whatever.
    */
   encodeUtf8(bytes: Uint8Array, from?: number, to?: number): IdArray;
+  /** The same ids into `out` from `at` on, where there is room for one a byte. Returns where they end. */
+  encodeInto(bytes: Uint8Array, from: number, to: number, out: IdArray, at: number): number;
   /** The text of ids; bytes that are not valid UTF-8 become U+FFFD. Throws a RangeError for an id out of range. */
   decode(ids: ArrayLike<number>): string;
   /** The bytes of ids; the end of text is spelled `<|endoftext|>`. Throws a RangeError for an id out of range. */
@@ -81,9 +84,13 @@ export class ByteLevelTokenizer implements Tokenizer {
     }
     const ids = to - from <= this.ids.length ? this.ids : this.newIds(to - from);
     if (ids.length <= KEPT_BYTES) this.ids = ids;
-    if (this.vocabulary.merges.length === 0) return this.encodeBytewise(bytes, from, to, ids);
+    return ids.slice(0, this.encodeInto(bytes, from, to, ids, 0));
+  }
+
+  encodeInto(bytes: Uint8Array, from: number, to: number, out: IdArray, at: number): number {
+    if (this.vocabulary.merges.length === 0) return this.encodeBytewise(bytes, from, to, out, at);
     this.encoder ??= new MergeEncoder(this.vocabulary);
-    return ids.slice(0, this.encoder.encodeInto(bytes, from, to, ids, 0));
+    return this.encoder.encodeInto(bytes, from, to, out, at);
   }
 
   decode(ids: ArrayLike<number>): string {
@@ -116,13 +123,13 @@ export class ByteLevelTokenizer implements Tokenizer {
     writeFileSync(path.join(folder, SUMMARY_JSON), prettyCanonicalJson({ kind, vocabSize, endOfText, digest }));
   }
 
-  private encodeBytewise(bytes: Uint8Array, from: number, to: number, ids: IdArray): IdArray {
+  private encodeBytewise(bytes: Uint8Array, from: number, to: number, out: IdArray, at: number): number {
     const idOfByte = new Uint8Array(NUM_BYTES);
     this.vocabulary.byteOfId.forEach((byte, id) => {
       idOfByte[byte] = id;
     });
-    for (let i = from; i < to; i++) ids[i - from] = idOfByte[bytes[i]];
-    return ids.slice(0, to - from);
+    for (let i = from; i < to; i++) out[at++] = idOfByte[bytes[i]];
+    return at;
   }
 
   private newIds(length: number): IdArray {
