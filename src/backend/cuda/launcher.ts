@@ -27,6 +27,16 @@ export interface Launch {
   readonly args: readonly KernelArgument[];
 }
 
+/** A call of a library (cuBLASLt) that queues its own kernels. */
+export interface LibraryCall {
+  /** For messages: `cublasLtMatmul`. */
+  readonly name: string;
+  /** All memory that it reads and writes; a recording may move what it allocated. */
+  readonly addresses: readonly bigint[];
+  /** Queue it on `stream`, on the memory at `addresses`, which are those above or where they were moved to. */
+  readonly issue: (addresses: readonly bigint[], stream: bigint) => void;
+}
+
 export interface Launcher {
   /** Queue a kernel on the device's stream; returns at once. */
   launch(launch: Launch): void;
@@ -35,6 +45,8 @@ export interface Launcher {
    * stays valid; all of it is reused by the next operation.
    */
   workspace(bytes: number): bigint;
+  /** Queue a library's call; absent where there is no library. */
+  call?(call: LibraryCall): void;
   /** Streaming multiprocessors: how many blocks a grid should have at least. */
   readonly multiprocessors: number;
 }
