@@ -74,7 +74,11 @@ export function usableIsas(): readonly Isa[] {
 
 /** The path of `cc`, `gcc` or `clang` (or what `CC` names), without starting it. */
 export function compilerOnPath(): string | undefined {
-  const names = process.env["CC"] ? [process.env["CC"]] : ["cc", "gcc", "clang"];
+  return commandOnPath(process.env["CC"] ? [process.env["CC"]] : ["cc", "gcc", "clang"]);
+}
+
+/** The path of the first of `names` that the PATH has; an absolute one must exist. */
+export function commandOnPath(names: readonly string[]): string | undefined {
   const folders = (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "");
   for (const name of names) {
     if (path.isAbsolute(name) && existsSync(name)) return name;
@@ -141,7 +145,7 @@ function stalePrebuilt(isa: Isa): string | undefined {
   return name && path.join(prebuiltFolder(), name);
 }
 
-async function compilerVersion(command: string): Promise<string> {
+export async function compilerVersion(command: string): Promise<string> {
   const { stdout } = await run(command, ["--version"], { timeout: 10_000 });
   return stdout.split("\n")[0]!.trim();
 }
@@ -166,7 +170,7 @@ async function cachedOrCompiled(compiler: Compiler, isa: Isa): Promise<string> {
 }
 
 /** `$XDG_CACHE_HOME` or `~/.cache`, else a folder of the user's own among the temporary files. */
-function cacheFolder(): string {
+export function cacheFolder(): string {
   const home = process.env["XDG_CACHE_HOME"] || (os.homedir() && path.join(os.homedir(), ".cache"));
   const fallback = path.join(os.tmpdir(), `stlm-pipeline-${process.getuid?.() ?? "user"}`);
   for (const folder of [...(home ? [path.join(home, "stlm-pipeline")] : []), fallback]) {
