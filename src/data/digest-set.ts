@@ -13,7 +13,7 @@ export class DigestSet {
 
   /** Adds the digest; false when it was there. `hash` has at least 16 bytes. */
   add(hash: Buffer): boolean {
-    if (this.count * 2 * WORDS >= this.slots.length) this.grow();
+    if (this.count * 4 * WORDS >= this.slots.length * 3) this.grow();
     const added = insert(
       this.slots,
       hash.readUInt32LE(0) | 1, // never zero, so that zero marks a free slot

@@ -1,12 +1,20 @@
 // From a data set to ids: learns the tokenizer on the train split alone, then encodes every document.
 
+import { renameSync, rmSync } from "node:fs";
+import path from "node:path";
 import { UserError } from "../util/errors.ts";
 import { formatCount } from "../util/format.ts";
 import { type CorpusCounts, newCorpusCounts, readCorpus } from "./corpus.ts";
 import { readDatasetManifest } from "./datasets/manifest.ts";
 import { encodeDocuments } from "./encode.ts";
 import { type SplitRule, splitNames } from "./split.ts";
-import { makeTokenizer, type Tokenizer, type TokenizerKind } from "./tokenizers/index.ts";
+import {
+  loadTokenizer,
+  makeTokenizer,
+  smallerTokenizer,
+  type Tokenizer,
+  type TokenizerKind,
+} from "./tokenizers/index.ts";
 import { dtypeFor, type TokensManifest, TokensWriter } from "./tokens.ts";
 
 export interface TokenizeOptions {
@@ -15,26 +23,62 @@ export interface TokenizeOptions {
   readonly kind: TokenizerKind;
   readonly vocabSize: number | undefined;
   readonly split: SplitRule;
+  /** A tokenizer learned elsewhere whose first merges are taken, instead of learning from the corpus. */
+  readonly learned?: Tokenizer | undefined;
+  /** Survives a kill. */
+  readonly work: string;
   /** Never changes a byte of the result. */
   readonly threads: number;
   readonly signal: AbortSignal;
   /** Bytes of the source files read, of all; once for learning and once for encoding. */
   readonly onProgress: (done: number, total: number, note: string) => void;
+  /** How many rare words the trainer forgot, where there were too many to keep. */
+  readonly onForgotten?: (words: number) => void;
 }
 
-/** The tokenizer; only `bpe` reads the corpus for it. */
+/** The tokenizer; only `bpe` reads the corpus for it. What a killed attempt had learned is taken from `work`. */
 export async function learnTokenizer(options: TokenizeOptions): Promise<Tokenizer> {
-  const { kind, vocabSize, signal } = options;
-  return makeTokenizer(kind, { vocabSize, documents: trainTexts(options), signal });
+  const { kind, vocabSize, learned, work, signal, onForgotten } = options;
+  if (learned) return takeLearned(learned, kind, vocabSize);
+  const kept = path.join(work, "tokenizer");
+  const earlier = kind === "bpe" ? readKept(kept) : undefined;
+  if (earlier) return earlier;
+  const tokenizer = await makeTokenizer(kind, { vocabSize, documents: trainTexts(options), signal, onForgotten });
+  if (kind === "bpe") keep(tokenizer, kept);
+  return tokenizer;
 }
 
-async function* trainTexts({ corpus, split, signal, onProgress }: TokenizeOptions): AsyncGenerator<string> {
+function takeLearned(learned: Tokenizer, kind: TokenizerKind, vocabSize: number | undefined): Tokenizer {
+  if (kind === "bpe" && vocabSize !== undefined) return smallerTokenizer(learned, vocabSize);
+  throw new UserError("A learned tokenizer serves as bpe of a given vocabSize.", {
+    code: "TOKENIZER_NOT_USED",
+    where: { path: "inputs.tokenizer" },
+    hint: "Set tokenizer: bpe and vocabSize, or remove the input.",
+  });
+}
+
+/** Its digest is verified; whatever is wrong with it, learning anew mends it. */
+function readKept(folder: string): Tokenizer | undefined {
+  try {
+    return loadTokenizer(folder);
+  } catch {
+    return undefined;
+  }
+}
+
+function keep(tokenizer: Tokenizer, folder: string): void {
+  for (const stale of [folder, `${folder}.tmp`]) rmSync(stale, { recursive: true, force: true });
+  tokenizer.save(`${folder}.tmp`);
+  renameSync(`${folder}.tmp`, folder);
+}
+
+async function* trainTexts({ corpus, split, signal, onProgress }: TokenizeOptions): AsyncGenerator<Uint8Array> {
   const documents = readCorpus(corpus, split, {
     signal,
     counts: newCorpusCounts(),
     onProgress: (done, total) => onProgress(done, total, "learning the tokenizer"),
   });
-  for await (const document of documents) if (document.split === "train") yield document.text;
+  for await (const document of documents) if (document.split === "train") yield document.utf8;
 }
 
 /**

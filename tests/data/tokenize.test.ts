@@ -38,6 +38,7 @@ async function idsOfRareWord(wanted: SplitName): Promise<number> {
     kind: "bpe",
     vocabSize: 280,
     split,
+    work: temporaryFolder("work"),
     threads: 1,
     signal: new AbortController().signal,
     onProgress: () => {},

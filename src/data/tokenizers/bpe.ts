@@ -16,12 +16,17 @@ export interface TrainingProgress {
   readonly total: number | undefined;
 }
 
+/** Texts, or their UTF-8. */
+export type TrainingTexts = AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>;
+
 export interface TrainingOptions {
   /** Entries in all: 256 byte symbols, the merges and the end of text (the last id). At least 257. */
   readonly vocabSize: number;
   /** Aborted: training stops within about a tenth of a second. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
+  /** Told how many words were forgotten, if the text has more of them than are kept (word-counts.ts). */
+  readonly onForgotten?: ((words: number) => void) | undefined;
 }
 
 export const MIN_VOCAB_SIZE = NUM_BYTES + 1;
@@ -36,8 +41,8 @@ const MERGES_PER_TURN = 1 << 12;
  * whatever order they come. Throws a UserError if the text has too few merges for `vocabSize`, and what `signal` says.
  */
 async function train(
-  documents: AsyncIterable<string> | Iterable<string>,
-  { vocabSize, signal, onProgress }: TrainingOptions,
+  documents: TrainingTexts,
+  { vocabSize, signal, onProgress, onForgotten }: TrainingOptions,
 ): Promise<ByteLevelTokenizer> {
   if (!Number.isSafeInteger(vocabSize) || vocabSize < MIN_VOCAB_SIZE) {
     throw new UserError(`A bpe tokenizer cannot have ${vocabSize} entries.`, {
@@ -46,15 +51,14 @@ async function train(
       hint: `Give a whole number of at least ${MIN_VOCAB_SIZE}: 256 bytes and the end of text, then one entry per merge.`,
     });
   }
-  const words = await countWords(documents, signal, onProgress);
-  const merges = await learnMerges(words, vocabSize - MIN_VOCAB_SIZE, signal, onProgress);
+  const trainer = new BpeTrainer(await countWords(documents, { signal, onProgress, onForgotten }));
+  const merges = await learnMerges(trainer, vocabSize - MIN_VOCAB_SIZE, signal, onProgress);
   return new ByteLevelTokenizer("bpe", new Vocabulary(GPT2_BYTE_ORDER, Int32Array.from(merges)));
 }
 
 async function countWords(
-  documents: AsyncIterable<string> | Iterable<string>,
-  signal: TrainingOptions["signal"],
-  onProgress: TrainingOptions["onProgress"],
+  documents: TrainingTexts,
+  { signal, onProgress, onForgotten }: Omit<TrainingOptions, "vocabSize">,
 ): Promise<WordCounts> {
   const words = new WordCounts();
   let done = 0;
@@ -69,16 +73,16 @@ async function countWords(
   }
   signal?.throwIfAborted();
   onProgress?.({ unit: "bytes", done, total: done });
+  if (words.numForgotten > 0) onForgotten?.(words.numForgotten);
   return words;
 }
 
 async function learnMerges(
-  words: WordCounts,
+  trainer: BpeTrainer,
   total: number,
   signal: TrainingOptions["signal"],
   onProgress: TrainingOptions["onProgress"],
 ): Promise<readonly number[]> {
-  const trainer = new BpeTrainer(words);
   let pauseFused = FUSED_PER_TURN;
   let pauseMerges = MERGES_PER_TURN;
   for (let done = 0; done < total; done++) {

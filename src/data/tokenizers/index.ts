@@ -4,18 +4,19 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { didYouMean, systemErrorCode, UserError } from "../../util/errors.ts";
 import { formatCount } from "../../util/format.ts";
-import { bpe, type TrainingOptions, type TrainingProgress } from "./bpe.ts";
+import { bpe, MIN_VOCAB_SIZE, type TrainingOptions, type TrainingProgress, type TrainingTexts } from "./bpe.ts";
 import { bytes } from "./bytes.ts";
 import { gpt2 } from "./gpt2.ts";
 import { ByteLevelTokenizer, SUMMARY_JSON, TOKENIZER_JSON, type Tokenizer, type TokenizerKind } from "./tokenizer.ts";
 import { readTokenizerJson } from "./tokenizer-json.ts";
+import { Vocabulary } from "./vocabulary.ts";
 
-export { MIN_VOCAB_SIZE } from "./bpe.ts";
-export type { Tokenizer, TokenizerKind, TrainingOptions, TrainingProgress };
+export type { Tokenizer, TokenizerKind, TrainingOptions, TrainingProgress, TrainingTexts };
+export { MIN_VOCAB_SIZE };
 
 export interface TokenizerSource {
   /** Learns a tokenizer from documents. */
-  train?(documents: AsyncIterable<string> | Iterable<string>, options: TrainingOptions): Promise<Tokenizer>;
+  train?(documents: TrainingTexts, options: TrainingOptions): Promise<Tokenizer>;
   /** The tokenizer that needs no text. */
   fixed?(): Tokenizer;
 }
@@ -28,7 +29,7 @@ export interface MakeTokenizerOptions extends Omit<TrainingOptions, "vocabSize">
   /** Needed by `bpe`. The others have one size: leave it out, or give that size. */
   readonly vocabSize?: number | undefined;
   /** Read by `bpe` alone. */
-  readonly documents: AsyncIterable<string> | Iterable<string>;
+  readonly documents: TrainingTexts;
 }
 
 /** Trains or reads the tokenizer of that name. Throws a UserError for an unknown name or a size it cannot have. */
@@ -62,6 +63,25 @@ export async function makeTokenizer(kind: string, options: MakeTokenizerOptions)
     );
   }
   return tokenizer;
+}
+
+/**
+ * The tokenizer that the same training to `vocabSize` entries would have made: each merge depends on the earlier ones
+ * alone, so one training to the largest size serves all sizes. Throws a UserError for a size that it does not cover.
+ */
+export function smallerTokenizer(learned: Tokenizer, vocabSize: number): Tokenizer {
+  if (vocabSize >= MIN_VOCAB_SIZE && vocabSize <= learned.vocabSize) {
+    const { byteOfId, merges } = learned.vocabulary;
+    return new ByteLevelTokenizer("bpe", new Vocabulary(byteOfId, merges.slice(0, 2 * (vocabSize - MIN_VOCAB_SIZE))));
+  }
+  throw new UserError(
+    `A tokenizer of ${formatCount(learned.vocabSize)} entries has no vocabulary of ${formatCount(vocabSize)} in it.`,
+    {
+      code: "BAD_VOCAB_SIZE",
+      where: { path: "vocabSize" },
+      hint: `Give a size from ${MIN_VOCAB_SIZE} to ${learned.vocabSize}, or learn a larger tokenizer.`,
+    },
+  );
 }
 
 /** Reads what `save` wrote. Throws a UserError if a file is missing, unreadable or not what its digest says. */

@@ -1,32 +1,45 @@
 // How often each piece of the training text occurs: BPE learns from these counts alone, never from the text again.
+// Counts are exact until the distinct words have more bytes than MAX_WORD_BYTES, some hundreds of megabytes of English.
+// Then, and each time it happens again, the words seen at most t times are forgotten, for the first t of 1, 2, 4, 8 ...
+// that leaves at most half of the bytes (after lossy counting, Manku & Motwani 2002). What is forgotten depends on the
+// documents and their order alone, and memory stays bounded.
 
 import { pieceEnd } from "./pre-tokenizer.ts";
 
 const FIRST_BITS = 14;
+/** The trainer's memory is some 40 times this. */
+export const MAX_WORD_BYTES = 12 << 20;
 
 export class WordCounts {
   /** The bytes of all distinct words, one after the other. */
   bytes = new Uint8Array(1 << 16);
   numWords = 0;
+  /** How many words were forgotten; one that came back and was forgotten again counts twice. */
+  numForgotten = 0;
   /** Where word `i` ends in `bytes`; it starts where the one before ends. */
   private ends = new Int32Array(1 << FIRST_BITS);
   private hashes = new Int32Array(1 << FIRST_BITS);
   private counts = new Float64Array(1 << FIRST_BITS); // beyond 2^32 in a large corpus
   /** Open addressing: index of the word plus one, or 0. */
   private slots = new Int32Array(2 << FIRST_BITS);
-  private scratch = new Uint8Array(1 << 16);
 
-  /** Adds the pieces of one document. Returns its UTF-8 bytes. */
-  add(document: string): number {
-    if (this.scratch.length < 3 * document.length) this.scratch = new Uint8Array(3 * document.length);
-    const bytes = this.scratch;
-    const { written } = new TextEncoder().encodeInto(document, bytes);
-    for (let start = 0; start < written; ) {
-      const end = pieceEnd(bytes, start, written);
+  constructor(private readonly maxWordBytes = MAX_WORD_BYTES) {}
+
+  /** Adds the pieces of one document, a text or its UTF-8. Returns its UTF-8 bytes. */
+  add(document: string | Uint8Array): number {
+    const bytes = typeof document === "string" ? new TextEncoder().encode(document) : document;
+    for (let start = 0; start < bytes.length; ) {
+      const end = pieceEnd(bytes, start, bytes.length);
       this.addWord(bytes, start, end);
       start = end;
     }
-    return written;
+    if (this.numBytes > this.maxWordBytes) this.forgetRareWords();
+    return bytes.length;
+  }
+
+  /** Of all distinct words. */
+  get numBytes(): number {
+    return this.numWords === 0 ? 0 : this.ends[this.numWords - 1];
   }
 
   startOf(word: number): number {
@@ -85,6 +98,38 @@ export class WordCounts {
     return true;
   }
 
+  private forgetRareWords(): void {
+    let most = 1;
+    while (this.bytesSeenMoreThan(most) > this.maxWordBytes / 2) most *= 2;
+    const { bytes, ends, hashes, counts } = this;
+    let kept = 0;
+    let to = 0;
+    for (let word = 0, start = 0; word < this.numWords; word++) {
+      const end = ends[word];
+      if (counts[word] > most) {
+        bytes.copyWithin(to, start, end);
+        to += end - start;
+        ends[kept] = to;
+        hashes[kept] = hashes[word];
+        counts[kept] = counts[word];
+        kept++;
+      }
+      start = end;
+    }
+    this.numForgotten += this.numWords - kept;
+    this.numWords = kept;
+    this.slots.fill(0);
+    this.fillSlots();
+  }
+
+  private bytesSeenMoreThan(most: number): number {
+    let sum = 0;
+    for (let word = 0; word < this.numWords; word++) {
+      if (this.counts[word] > most) sum += this.ends[word] - this.startOf(word);
+    }
+    return sum;
+  }
+
   private grow(): void {
     const length = 2 * this.ends.length;
     const ends = new Int32Array(length);
@@ -97,6 +142,11 @@ export class WordCounts {
     this.hashes = hashes;
     this.counts = counts;
     this.slots = new Int32Array(2 * length);
+    this.fillSlots();
+  }
+
+  private fillSlots(): void {
+    const { hashes } = this;
     const mask = this.slots.length - 1;
     for (let word = 0; word < this.numWords; word++) {
       let slot = spread(hashes[word]) & mask;
