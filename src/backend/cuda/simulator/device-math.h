@@ -10,12 +10,15 @@ inline float sinf(float x) { return static_cast<float>(std::sin(static_cast<doub
 inline float cosf(float x) { return static_cast<float>(std::cos(static_cast<double>(x))); }
 inline void sincosf(float x, float* sine, float* cosine) { *sine = sinf(x), *cosine = cosf(x); }
 inline float tanhf(float x) { return static_cast<float>(std::tanh(static_cast<double>(x))); }
+inline float erfcf(float x) { return static_cast<float>(std::erfc(static_cast<double>(x))); }
+inline float expm1f(float x) { return static_cast<float>(std::expm1(static_cast<double>(x))); }
 inline float erff(float x) { return static_cast<float>(std::erf(static_cast<double>(x))); }
 inline float powf(float x, float y) { return static_cast<float>(std::pow(static_cast<double>(x), static_cast<double>(y))); }
 inline float sqrtf(float x) { return std::sqrt(x); }  // exact in IEEE arithmetic
 inline float rsqrtf(float x) { return static_cast<float>(1.0 / std::sqrt(static_cast<double>(x))); }
 inline float fmaf(float a, float b, float c) { return std::fma(a, b, c); }
 inline float fabsf(float x) { return std::fabs(x); }
+inline float ceilf(float x) { return std::ceil(x); }
 inline float floorf(float x) { return std::floor(x); }
 inline float fmaxf(float a, float b) { return std::fmax(a, b); }  // as on the GPU, a NaN gives way to the other operand
 inline float fminf(float a, float b) { return std::fmin(a, b); }
@@ -41,6 +44,7 @@ inline double sin(double x) { return std::sin(x); }
 inline double cos(double x) { return std::cos(x); }
 inline double fma(double a, double b, double c) { return std::fma(a, b, c); }
 inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
+inline double floor(double x) { return std::floor(x); }
 inline double fabs(double x) { return std::fabs(x); }
 
 template <class T>
