@@ -55,8 +55,8 @@ export interface Backend {
   /** Copy out `length` elements from `offset`; a fresh array, f32 from bf16. Waits for all work that was queued before. */
   read(buffer: DeviceBuffer, offset?: number, length?: number): Float32Array | Int32Array;
   /**
-   * As read, without waiting: what the buffer holds when the work queued so far is done, whatever is queued afterwards. Rejects
-   * with the error of that work.
+   * As read, without waiting: what the buffer holds when the work queued so far is done, whatever is queued afterwards. Resolves
+   * in the order of the calls; rejects with the error of that work.
    */
   readLater(buffer: DeviceBuffer, offset?: number, length?: number): Promise<Float32Array | Int32Array>;
   /**

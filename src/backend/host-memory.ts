@@ -72,6 +72,7 @@ export class HostMemory {
 
   allocate(dtype: DType, length: number): HostBuffer {
     if (!Number.isInteger(length) || length < 0) throw new RangeError(`allocate: ${length} is not a length`);
+    if (dtype === "bf16") throw new TypeError(`allocate: the ${this.device} device keeps no bf16`);
     const bytes = length * 4;
     const { buffer, offset } = this.tryAllocate(bytes);
     this.allocatedBytes += bytes;

@@ -8,6 +8,8 @@ export interface BufferPoolOptions {
    * the longest makes way. So there are never more buffers than were in use at once.
    */
   readonly flexible?: boolean;
+  /** For recorded work (`Backend.record`): nothing is held here, so that the device sees how long each buffer lives. */
+  readonly passThrough?: boolean;
 }
 
 /** Free buffers by type and length. Buffers come back with whatever they last held. */
@@ -26,6 +28,10 @@ export class BufferPool {
   }
 
   release(buffer: DeviceBuffer): void {
+    if (this.options.passThrough) {
+      this.backend.free(buffer);
+      return;
+    }
     const key = keyOf(buffer.dtype, buffer.length);
     const list = this.free.get(key);
     if (list) list.push(buffer);

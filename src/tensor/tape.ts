@@ -79,19 +79,27 @@ export class Tape {
     if (this.held.delete(buffer)) this.pool.release(buffer);
   }
 
-  /** Values from the host as a tensor. Throws a RangeError when their number is not the shape's. */
+  /** Values from the host as a tensor; real numbers become activations, of the device's type. Throws a RangeError when their number is not the shape's. */
   input(values: Float32Array | Int32Array, shape: Shape, requiresGradient = false): Tensor {
     if (values.length !== elementCount(shape)) {
       throw new RangeError(`input: ${values.length} values do not fill ${formatShape(shape)}`);
     }
-    const buffer = this.acquire(values.length, values instanceof Float32Array ? "f32" : "i32");
+    const buffer = this.acquire(values.length, values instanceof Int32Array ? "i32" : this.backend.activations);
     this.backend.write(buffer, values);
     return new Tensor(this, buffer, shape, requiresGradient && this.gradients);
   }
 
-  /** An activation that an op is about to write. */
-  output(shape: Shape): Tensor {
-    return new Tensor(this, this.acquire(elementCount(shape)), shape, this.gradients);
+  /** Values that are on the device already, in memory that the caller keeps. Throws a RangeError where they are too few. */
+  borrow(buffer: DeviceBuffer, shape: Shape): Tensor {
+    if (buffer.length < elementCount(shape)) {
+      throw new RangeError(`borrow: ${buffer.length} values do not fill ${formatShape(shape)}`);
+    }
+    return new Tensor(this, buffer, shape, false);
+  }
+
+  /** An activation, or a result of another type, that an op is about to write. */
+  output(shape: Shape, dtype: DType = this.backend.activations): Tensor {
+    return new Tensor(this, this.acquire(elementCount(shape), dtype), shape, this.gradients);
   }
 
   /** The key of the next dropout site, or undefined where nothing is dropped. */
@@ -143,7 +151,7 @@ export class Tape {
   /** Where an op whose kernel can add puts its gradient for `x`: written the first time, added later. */
   gradientOf(x: Tensor): { readonly buffer: DeviceBuffer; readonly accumulate: boolean } {
     if (x.gradient) return { buffer: x.gradient, accumulate: true };
-    x.gradient = this.acquire(x.length);
+    x.gradient = this.acquire(x.length, x.buffer.dtype);
     return { buffer: x.gradient, accumulate: false };
   }
 
@@ -154,7 +162,7 @@ export class Tape {
       write(buffer);
       return;
     }
-    const part = this.acquire(x.length);
+    const part = this.acquire(x.length, x.buffer.dtype);
     write(part);
     this.kernels.add({ y: buffer, a: buffer, b: part, length: x.length });
     this.release(part);
@@ -166,7 +174,7 @@ export class Tape {
     if (x.gradient) {
       this.kernels.add({ y: x.gradient, a: x.gradient, b: dy, length: x.length });
     } else if (this.handedOn === dy) {
-      x.gradient = this.acquire(x.length);
+      x.gradient = this.acquire(x.length, x.buffer.dtype);
       this.kernels.copy({ y: x.gradient, x: dy, length: x.length });
     } else {
       x.gradient = dy;

@@ -1,6 +1,7 @@
 // AdamW   (Loshchilov & Hutter 2019, algorithm 2): Adam with decoupled weight decay, in place on the device.
 
 import type { Backend, DeviceBuffer } from "../backend/backend.ts";
+import type { Scalar } from "../backend/kernels.ts";
 import type { NamedParameter } from "../nn/module.ts";
 import type { Parameter } from "../tensor/tensor.ts";
 
@@ -43,8 +44,8 @@ export class AdamW {
       this.backend.kernels.fill({ y: gradient, value: 0, length: gradient.length });
   }
 
-  /** Update number `step` (1 for the first) with all gradients multiplied by `gradientScale`. */
-  update(step: number, learningRate: number, gradientScale: number): void {
+  /** Update number `step` (1 for the first; i32) with all gradients multiplied by `gradientScale`; none where that is NaN. */
+  update(step: Scalar, learningRate: Scalar, gradientScale: Scalar): void {
     const { beta1, beta2, eps, weightDecay } = this.options;
     for (const { parameter, gradient, m, v } of this.slots) {
       this.backend.kernels.adamW({

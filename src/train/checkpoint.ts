@@ -100,7 +100,7 @@ export class Checkpoints {
       if (!tensor) throw new Error(`it has no ${name}`);
       trainer.backend.write(buffer, tensor.read());
     }
-    trainer.step = about.step;
+    trainer.resumeAt(about.step);
     return new MetricsLog(text);
   }
 

@@ -2,14 +2,29 @@
 
 import type { Backend, DeviceBuffer } from "../backend/backend.ts";
 
+/** Queue scratch[first + i] = the sum of squares of gradient i. */
+export function sumSquares(
+  backend: Backend,
+  gradients: readonly DeviceBuffer[],
+  scratch: DeviceBuffer,
+  first = 0,
+): void {
+  for (const [i, x] of gradients.entries()) {
+    backend.kernels.sum({ out: scratch, index: first + i, x, length: x.length, squared: true });
+  }
+}
+
 /** Euclidean norm of all gradients together. `scratch` has at least one f32 per gradient. */
 export function globalNorm(backend: Backend, gradients: readonly DeviceBuffer[], scratch: DeviceBuffer): number {
-  for (const [index, x] of gradients.entries()) {
-    backend.kernels.sum({ out: scratch, index, x, length: x.length, squared: true });
-  }
+  sumSquares(backend, gradients, scratch);
+  return Math.sqrt(total(backend.read(scratch, 0, gradients.length)));
+}
+
+/** Added up in float64 in order, as the kernel `clipScale` does it. */
+export function total(values: ArrayLike<number>): number {
   let sum = 0;
-  for (const square of backend.read(scratch, 0, gradients.length)) sum += square;
-  return Math.sqrt(sum);
+  for (let i = 0; i < values.length; i++) sum += values[i]!;
+  return sum;
 }
 
 /** What gradients are multiplied by so that their norm is at most `clip`; the small constant is PyTorch's. */

@@ -4,6 +4,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Checkpoints } from "./checkpoint.ts";
 import { type EvaluationMetrics, finiteOrNull, MetricsLog } from "./metrics.ts";
+import type { StepResult } from "./outcome.ts";
 import type { Trainer } from "./trainer.ts";
 
 /** Of the held-out slice that is watched during training. */
@@ -23,8 +24,8 @@ export interface LoopOptions {
   /** Must not change weights, moments or the trainer. */
   evaluate(signal: AbortSignal): Promise<Evaluation>;
   readonly signal: AbortSignal;
-  /** After each step, for people. */
-  progress(step: number, note: string): void;
+  /** After each step, for people. `stepMs` is measured: the time since the result of the step before. */
+  progress(step: number, note: string, stepMs: number): void;
 }
 
 export interface LoopResult {
@@ -42,13 +43,20 @@ export interface LoopResult {
 /** Steps over which the final training loss is averaged: single batches are noisy. */
 const TRAIN_LOSS_STEPS = 20;
 
+/**
+ * Steps that may wait for their results on a device that works ahead: enough that it never waits for this thread, few
+ * enough that little is lost when a divergence or a signal comes in between.
+ */
+const STEPS_AHEAD = 8;
+
 /** Run the trainer to its end. When the signal is aborted, saves a checkpoint and throws the signal's reason. */
 export async function train(trainer: Trainer, options: LoopOptions): Promise<LoopResult> {
   const { steps, evalEvery, checkpointEvery, checkpoints, signal } = options;
   const metrics = checkpoints.restore(trainer) ?? new MetricsLog();
   const resumedFrom = trainer.step;
+  const stopwatch = new Stopwatch();
+  const queued: Promise<StepResult>[] = [];
   let saved = trainer.step;
-  let trainingMs = 0;
   let diverged: string | undefined;
 
   const save = () => {
@@ -56,29 +64,72 @@ export async function train(trainer: Trainer, options: LoopOptions): Promise<Loo
     checkpoints.save(trainer, metrics);
     saved = trainer.step;
   };
+  /** Take results, in order, until at most `remaining` are awaited. What was queued after a divergence was not done. */
+  const settle = async (remaining: number) => {
+    while (queued.length > remaining && diverged === undefined) {
+      const { step, loss, learningRate: lr, gradientNorm, diverged: reason } = await queued.shift()!;
+      diverged = reason;
+      const tokens = step * trainer.options.batchTokens;
+      metrics.append({ step, tokens, loss: finiteOrNull(loss), lr, grad_norm: finiteOrNull(gradientNorm) });
+      const note = `loss ${loss.toFixed(4)}, gradient norm ${gradientNorm.toFixed(2)}`;
+      options.progress(reason === undefined ? step : step - 1, note, stopwatch.lap());
+    }
+  };
   try {
-    while (trainer.step < steps && diverged === undefined) {
+    while (trainer.queuedSteps < steps && diverged === undefined) {
+      const isEvaluated = trainer.queuedSteps > 0 && trainer.queuedSteps % evalEvery === 0;
+      const isSaved = trainer.queuedSteps % checkpointEvery === 0;
+      if (isEvaluated || isSaved) {
+        await stopwatch.run(() => settle(0));
+        if (diverged !== undefined) break;
+      }
       // First what belongs to the step before: a checkpoint made on a signal may lack its evaluation.
-      if (trainer.step > 0 && trainer.step % evalEvery === 0) await evaluate(trainer, metrics, options);
-      if (trainer.step % checkpointEvery === 0) save();
+      if (isEvaluated) await evaluate(trainer, metrics, options);
+      if (isSaved) save();
       await setImmediate(); // lets signals in
       signal.throwIfAborted();
 
-      const started = performance.now();
-      const { loss, learningRate: lr, gradientNorm, diverged: reason } = trainer.runStep();
-      trainingMs += performance.now() - started;
-      diverged = reason;
-      const step = diverged === undefined ? trainer.step : trainer.step + 1;
-      const tokens = step * trainer.options.batchTokens;
-      metrics.append({ step, tokens, loss: finiteOrNull(loss), lr, grad_norm: finiteOrNull(gradientNorm) });
-      options.progress(trainer.step, `loss ${loss.toFixed(4)}, gradient norm ${gradientNorm.toFixed(2)}`);
+      await stopwatch.run(() => {
+        const result = trainer.queueStep();
+        result.catch(() => undefined); // it is awaited later, and thrown then
+        queued.push(result);
+        return settle(trainer.queuesAhead ? STEPS_AHEAD : 0);
+      });
     }
+    await stopwatch.run(() => settle(0));
     const evaluation = await evaluate(trainer, metrics, options);
-    const measured = { steps: trainer.step - resumedFrom, trainingMs, resumedFrom };
+    const measured = { steps: trainer.step - resumedFrom, trainingMs: stopwatch.elapsedMs, resumedFrom };
     return { metrics, diverged, trainLoss: metrics.meanLoss(TRAIN_LOSS_STEPS), evaluation, measured };
   } catch (error) {
-    if (signal.aborted && diverged === undefined) save();
+    if (signal.aborted) {
+      await settle(0);
+      if (diverged === undefined) save();
+    }
     throw error;
+  }
+}
+
+/** Time spent on steps, evaluations and checkpoints not counted. */
+class Stopwatch {
+  elapsedMs = 0;
+  private startedAt = 0;
+  private lapAt = 0;
+
+  async run(work: () => Promise<void>): Promise<void> {
+    this.startedAt = performance.now();
+    try {
+      await work();
+    } finally {
+      this.elapsedMs += performance.now() - this.startedAt;
+    }
+  }
+
+  /** Milliseconds since the lap before; called within `run`. */
+  lap(): number {
+    const now = this.elapsedMs + performance.now() - this.startedAt;
+    const lap = now - this.lapAt;
+    this.lapAt = now;
+    return lap;
   }
 }
 

@@ -1,23 +1,15 @@
 // Optimiser steps on any model that gives a loss per token. Everything random is drawn by counter from (seed, step,
 // index), so weights, moments and the step number are the whole state.
 
-import type { Backend, DeviceBuffer } from "../backend/backend.ts";
+import type { Backend } from "../backend/backend.ts";
 import { windowStart } from "../data/windows.ts";
-import type { NamedParameter } from "../nn/module.ts";
-import { BufferPool } from "../tensor/pool.ts";
-import { withTape } from "../tensor/tape.ts";
-import type { Tensor } from "../tensor/tensor.ts";
 import { UserError } from "../util/errors.ts";
 import { AdamW, type AdamWOptions } from "./adamw.ts";
-import { clipScale, globalNorm } from "./clip.ts";
+import { DeviceStep, type Trainable } from "./device-step.ts";
+import { type DropoutSchedule, dropoutShare } from "./dropout-schedules.ts";
+import { outcomeOf, type StepResult, type StepSums } from "./outcome.ts";
 import { type ScheduleName, type ScheduleOptions, schedules } from "./schedules.ts";
-
-/** What the trainer needs of a model. */
-export interface Trainable {
-  parameters(): NamedParameter[];
-  /** ids and targets (B, T) -> nats per target; starts the gradient of gradientScale * their sum (see `headLoss`). */
-  losses(ids: Tensor, targets: Tensor, gradientScale: number): Tensor;
-}
+import type { StepNumbers } from "./step-scalars.ts";
 
 /** What the trainer needs of a data set: one long stream of token ids. */
 export interface TokenSource {
@@ -39,29 +31,21 @@ export interface TrainerOptions extends ScheduleOptions, AdamWOptions {
   /** A loss above this after the warm-up is a divergence. */
   readonly maxLoss?: number | undefined;
   readonly seed: number;
-}
-
-export interface StepResult {
-  /** Nats per token before the update. */
-  readonly loss: number;
-  readonly learningRate: number;
-  /** Global norm before clipping. */
-  readonly gradientNorm: number;
-  /** Why the update was not made; the weights are those of the step before. */
-  readonly diverged: string | undefined;
+  /** Dropout by step; where not given, every site keeps the probability that the model gives it. */
+  readonly dropout?: { readonly probability: number; readonly schedule: DropoutSchedule } | undefined;
 }
 
 export class Trainer {
   readonly optimizer: AdamW;
-  /** Updates made so far. */
-  step = 0;
-  private readonly pool: BufferPool;
+  private readonly device: DeviceStep;
   private readonly sequences: number;
-  /** Sums of losses, one a micro-batch; then squared gradient norms, one a parameter. */
-  private readonly scratch: DeviceBuffer;
   private readonly window: Int32Array;
   private readonly ids: Int32Array;
   private readonly targets: Int32Array;
+  private known = 0;
+  private given = 0;
+  /** The first step that was not made. */
+  private divergence: StepResult | undefined;
 
   /**
    * The model must be allocated with gradients. Throws a UserError when the batch cannot be cut into sequences, and at the first
@@ -69,11 +53,11 @@ export class Trainer {
    */
   constructor(
     readonly backend: Backend,
-    private readonly model: Trainable,
+    model: Trainable,
     private readonly source: TokenSource,
     readonly options: TrainerOptions,
   ) {
-    const { batchTokens, contextWindow: T, microBatch } = options;
+    const { batchTokens, contextWindow: T, dropout } = options;
     if (batchTokens % T !== 0) {
       throw new UserError(`batchTokens ${batchTokens} is not a multiple of contextWindow ${T}`, {
         code: "BAD_BATCH",
@@ -83,75 +67,110 @@ export class Trainer {
     }
     this.sequences = batchTokens / T;
     this.optimizer = new AdamW(backend, model.parameters(), options);
-    this.pool = new BufferPool(backend);
-    const microBatches = Math.ceil(this.sequences / microBatch);
-    this.scratch = backend.allocate("f32", Math.max(microBatches, this.optimizer.slots.length));
+    const microBatch = Math.min(options.microBatch, this.sequences);
+    const numMicroBatches = Math.ceil(this.sequences / microBatch);
+    const scheduledDropout = dropout !== undefined && dropout.schedule.shape !== "constant";
+    const sizes = { ...options, microBatch, numMicroBatches, scheduledDropout };
+    this.device = new DeviceStep(backend, model, this.optimizer, sizes);
     this.window = new Int32Array(T + 1);
-    this.ids = new Int32Array(Math.min(microBatch, this.sequences) * T);
+    this.ids = new Int32Array(microBatch * T);
     this.targets = new Int32Array(this.ids.length);
   }
 
+  /** Updates made so far, as far as their results are known here. */
+  get step(): number {
+    return this.known;
+  }
+
+  /** Updates that the device has been given: ahead of `step` where results are still awaited. */
+  get queuedSteps(): number {
+    return this.given;
+  }
+
   get tokens(): number {
-    return this.step * this.options.batchTokens;
+    return this.known * this.options.batchTokens;
   }
 
-  /** One update of the weights, or none where loss or gradient have diverged. */
+  /** Whether `queueStep` comes back before the device is done, so that further steps can follow at once. */
+  get queuesAhead(): boolean {
+    return this.device.records;
+  }
+
+  /** Count on from `step`, for which weights and moments have been put in place. No result may be awaited any more. */
+  resumeAt(step: number): void {
+    this.known = step;
+    this.given = step;
+    this.divergence = undefined;
+    this.device.reset();
+  }
+
+  /** One update of the weights, or none where loss or gradient have diverged; waits for it. No other may be awaited. */
   runStep(): StepResult {
-    const { options, optimizer } = this;
-    const learningRate = schedules[options.schedule](this.step, options);
-    optimizer.zeroGradients();
-    const loss = this.accumulateGradients();
-    const gradients = optimizer.slots.map((slot) => slot.gradient);
-    const gradientNorm = globalNorm(this.backend, gradients, this.scratch);
-    const diverged = this.divergence(loss, gradientNorm);
-    if (diverged === undefined) {
-      optimizer.update(this.step + 1, learningRate, clipScale(gradientNorm, options.clip));
-      this.step++;
-    }
-    return { loss, learningRate, gradientNorm, diverged };
+    const queued = this.queue();
+    return this.resultOf(queued, this.device.readSums());
   }
 
-  /** Forward and backward over all micro-batches; returns the mean loss. */
-  private accumulateGradients(): number {
-    const { batchTokens, contextWindow: T, microBatch, seed } = this.options;
-    const { kernels } = this.backend;
-    let count = 0;
-    for (let first = 0; first < this.sequences; first += microBatch, count++) {
-      const B = Math.min(microBatch, this.sequences - first);
+  /**
+   * The same, given to the device; the promise says how it went. After a divergence nothing more is updated, also by steps that
+   * were queued before it was known: these have its result too. Throws at once what the device cannot be given.
+   */
+  queueStep(): Promise<StepResult> {
+    const queued = this.queue();
+    return this.device.readSumsLater().then((sums) => this.resultOf(queued, sums));
+  }
+
+  /** Hand the next step to the device. */
+  private queue(): StepNumbers {
+    const { options, device } = this;
+    const step = this.given;
+    const learningRate = schedules[options.schedule](step, options);
+    const numbers = { step, learningRate, maxLoss: this.maxLossAt(step), dropout: this.dropoutAt(step) };
+    device.begin(numbers);
+    for (let first = 0, index = 0; first < this.sequences; index++) {
+      const B = Math.min(options.microBatch, this.sequences - first);
       this.drawWindows(first, B);
-      const index = count;
-      withTape(this.pool, { gradients: true, dropout: { seed, step: this.step, microBatch: index } }, (tape) => {
-        const ids = tape.input(this.ids.subarray(0, B * T), [B, T]);
-        const targets = tape.input(this.targets.subarray(0, B * T), [B, T]);
-        const losses = this.model.losses(ids, targets, 1 / batchTokens);
-        kernels.sum({ out: this.scratch, index, x: losses.buffer, length: B * T });
-        tape.backward();
-      });
+      const length = B * options.contextWindow;
+      device.accumulate(index, B, this.ids.subarray(0, length), this.targets.subarray(0, length));
+      first += B;
     }
-    let sum = 0;
-    for (const part of this.backend.read(this.scratch, 0, count)) sum += part;
-    return sum / batchTokens;
+    device.update();
+    this.given++;
+    return numbers;
+  }
+
+  private resultOf({ step, learningRate, maxLoss }: StepNumbers, sums: StepSums): StepResult {
+    if (this.divergence) return this.divergence;
+    const { loss, gradientNorm, divergence } = outcomeOf(sums, { ...this.options, maxLoss });
+    const diverged = divergence === undefined ? undefined : `${divergence} at step ${step + 1}`;
+    const result = { step: step + 1, loss, learningRate, gradientNorm, diverged };
+    if (diverged === undefined) {
+      this.known = step + 1;
+    } else {
+      this.divergence = result;
+      this.given = this.known;
+    }
+    return result;
   }
 
   /** Fill ids and targets with sequences first..first+B-1 of this step. */
   private drawWindows(first: number, B: number): void {
     const { contextWindow: T, seed } = this.options;
     for (let b = 0; b < B; b++) {
-      const start = windowStart(seed, this.step, first + b, this.source.tokens, T + 1);
+      const start = windowStart(seed, this.given, first + b, this.source.tokens, T + 1);
       const window = this.source.readWindow(start, T + 1, this.window);
       this.ids.set(window.subarray(0, T), b * T);
       this.targets.set(window.subarray(1, T + 1), b * T);
     }
   }
 
-  private divergence(loss: number, gradientNorm: number): string | undefined {
-    const { maxLoss, warmupSteps } = this.options;
-    const at = `at step ${this.step + 1}`;
-    if (!Number.isFinite(loss)) return `the loss is ${loss} ${at}`;
-    if (!Number.isFinite(gradientNorm)) return `the gradient norm is ${gradientNorm} ${at}`;
-    if (maxLoss !== undefined && this.step >= warmupSteps && loss > maxLoss) {
-      return `the loss ${loss.toFixed(3)} is above the bound ${maxLoss} ${at}`;
-    }
-    return undefined;
+  private maxLossAt(step: number): number {
+    const { maxLoss = Number.POSITIVE_INFINITY, warmupSteps } = this.options;
+    return step < warmupSteps ? Number.POSITIVE_INFINITY : Math.fround(maxLoss);
+  }
+
+  /** Rounded as the device holds it, so that recorded and direct steps drop the same. */
+  private dropoutAt(step: number): number {
+    const { dropout, steps } = this.options;
+    return dropout ? Math.fround(dropout.probability * dropoutShare(dropout.schedule, step, steps)) : 0;
   }
 }

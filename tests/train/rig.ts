@@ -1,8 +1,9 @@
-// A tiny training run in a folder of its own, on the reference device.
+// A tiny training run in a folder of its own, on the reference device unless another is given.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { Backend } from "../../src/backend/backend.ts";
 import { createReferenceBackend } from "../../src/backend/reference/index.ts";
 import { saveModel } from "../../src/models/checkpoint.ts";
 import type { ModelConfig } from "../../src/models/config.ts";
@@ -48,6 +49,7 @@ export function tinyTrainer(options: Partial<TrainerOptions> = {}, model: Partia
 }
 
 export interface RigRun {
+  readonly backend?: Backend;
   readonly options?: Partial<TrainerOptions>;
   readonly checkpointEvery?: number;
   readonly evalEvery?: number;
@@ -64,8 +66,8 @@ export class TrainRig implements Disposable {
   }
 
   /** Run, or go on where an earlier call was stopped; the weights are saved in `folder`. */
-  async run({ options = {}, checkpointEvery = 2, evalEvery = 3, stopAfter }: RigRun = {}): Promise<LoopResult> {
-    const backend = createReferenceBackend();
+  async run(run: RigRun = {}): Promise<LoopResult> {
+    const { backend = createReferenceBackend(), options = {}, checkpointEvery = 2, evalEvery = 3, stopAfter } = run;
     const model = tinyModel(backend, { dropout: 0.1 });
     const all = { ...tinyOptions, ...options };
     const trainer = new Trainer(backend, model, repeatingTokens(), all);

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { createReferenceBackend } from "../../src/backend/reference/index.ts";
-import { type Trainable, Trainer } from "../../src/train/trainer.ts";
+import type { Trainable } from "../../src/train/device-step.ts";
+import { Trainer } from "../../src/train/trainer.ts";
 import { tinyModel } from "../models/tiny.ts";
 import { repeatingTokens, tinyOptions, tinyTrainer } from "./rig.ts";
 

@@ -12,7 +12,7 @@ export function headLoss(x: Tensor, w: Parameter, targets: Tensor, gradientScale
   const [V, width] = w.shape as [number, number];
   if (width !== C) throw new ShapeError("headLoss", ["x", x.shape], ["w", w.shape], "the last axis");
   if (targets.length !== N) throw new ShapeError("headLoss", ["x", x.shape], ["targets", targets.shape], "rows");
-  const losses = tape.output(targets.shape);
+  const losses = tape.output(targets.shape, "f32");
   const args = { losses: losses.buffer, x: x.buffer, w: w.value, targets: targets.buffer, N, C, V };
   if (!tape.gradients) {
     tape.kernels.headLoss(args);
