@@ -8,7 +8,13 @@ import { buildReport } from "../src/report/report.ts";
 
 export default defineStage({
   doc: "Turn evaluations and training curves into tables, figures and verdicts on the registered claims.",
-  inputs: { runs: "evaluation[]", controls: "evaluation[]", curves: "model[]", shards: "shards?" },
+  inputs: {
+    runs: "evaluation[]",
+    controls: "evaluation[]",
+    curves: "model[]",
+    shards: "shards?",
+    contamination: "contamination?",
+  },
   params: z.strictObject({
     title: z.string().min(1).default("Report").describe("Heading of README.md"),
     hypotheses: z.array(hypothesisSchema).default([]).describe("Filled from the pipeline's `hypotheses`"),

@@ -4,6 +4,7 @@
 
 import { closeSync, openSync, readSync } from "node:fs";
 import path from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { UserError } from "../util/errors.ts";
 import type { Arrangement, NearDuplicateRule, Order } from "./arrangement.ts";
 import { difficulty, Frequencies } from "./difficulty.ts";
@@ -41,7 +42,7 @@ export async function arrangeTokens(options: ArrangeOptions): Promise<TokensMani
   const layout = readTokensManifest(tokens);
   const documents = await DocumentTable.read(tokens, layout, signal);
   try {
-    const found = nearDuplicates && removeNearDuplicates(documents, nearDuplicates, options);
+    const found = nearDuplicates && (await removeNearDuplicates(documents, nearDuplicates, options));
     const arrangement: Arrangement = {
       ...(order && { order }),
       ...(nearDuplicates && { nearDuplicates: { ...nearDuplicates, ...found! } }),
@@ -52,8 +53,9 @@ export async function arrangeTokens(options: ArrangeOptions): Promise<TokensMani
     for (const { name, from, to } of sourceRanges(layout)) {
       const trained = documents.kept("train", from, to);
       const held = splitNames.filter((split) => split !== "train").flatMap((split) => documents.kept(split, from, to));
-      for (const document of [...held, ...(order ? inOrder(trained, documents, order, options) : trained)]) {
-        signal.throwIfAborted();
+      const sorted = order ? await inOrder(trained, documents, order, options) : trained;
+      for (const document of [...held, ...sorted]) {
+        await pause(done, signal);
         writer.append(documents.line(document), documents.ids(document), name);
         options.onProgress(++done, documents.count, "writing");
       }
@@ -76,11 +78,17 @@ function sourceRanges({ sources, documents }: TokensManifest): { name?: string; 
   });
 }
 
-function removeNearDuplicates(
+/** Lets signals in, now and then: everything here reads synchronously. */
+async function pause(done: number, signal: AbortSignal): Promise<void> {
+  if (done % 256 === 0) await setImmediate();
+  signal.throwIfAborted();
+}
+
+async function removeNearDuplicates(
   documents: DocumentTable,
   rule: NearDuplicateRule,
   { decode, signal, onProgress }: ArrangeOptions,
-): Omit<NonNullable<Arrangement["nearDuplicates"]>, keyof NearDuplicateRule> {
+): Promise<Omit<NonNullable<Arrangement["nearDuplicates"]>, keyof NearDuplicateRule>> {
   if (decode === undefined) {
     throw new UserError("Near duplicates are told by their words, and the shard stage is given no tokenizer.", {
       code: "NEEDS_TOKENIZER",
@@ -93,7 +101,7 @@ function removeNearDuplicates(
   const hasher = new MinHasher(length, rule.shingleWords);
   const hasWords = new Uint8Array(documents.count);
   for (let document = 0; document < documents.count; document++) {
-    signal.throwIfAborted();
+    await pause(document, signal);
     if (hasher.sign(decode(documents.ids(document)), signatures, document * length)) hasWords[document] = 1;
     onProgress(document + 1, documents.count, "signatures of documents");
   }
@@ -102,6 +110,7 @@ function removeNearDuplicates(
   let acrossSplits = 0;
   for (const split of KEPT_FIRST) {
     for (const document of documents.kept(split)) {
+      await pause(document, signal);
       const near = hasWords[document] === 1 ? index.add(document) : -1;
       if (near < 0) continue;
       documents.drop(document);
@@ -113,19 +122,20 @@ function removeNearDuplicates(
 }
 
 /** `chosen` from the easiest on; ties stay as they are. */
-function inOrder(
+async function inOrder(
   chosen: readonly number[],
   documents: DocumentTable,
   { by, descending }: Order,
   { signal, onProgress }: ArrangeOptions,
-): number[] {
+): Promise<number[]> {
   const frequencies = by === "rarity" ? documents.frequencies() : new Frequencies(0);
   const sign = descending ? -1 : 1;
-  const scored = chosen.map((document, index) => {
-    signal.throwIfAborted();
-    onProgress(index + 1, chosen.length, `scores by ${by}`);
-    return { document, score: sign * difficulty(by, documents.ids(document), frequencies) };
-  });
+  const scored: { document: number; score: number }[] = [];
+  for (const document of chosen) {
+    await pause(scored.length, signal);
+    scored.push({ document, score: sign * difficulty(by, documents.ids(document), frequencies) });
+    onProgress(scored.length, chosen.length, `scores by ${by}`);
+  }
   return scored.sort((a, b) => a.score - b.score || a.document - b.document).map(({ document }) => document);
 }
 

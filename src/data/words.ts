@@ -6,12 +6,24 @@ const SEPARATOR = 0;
 const LETTER = 1;
 const ALONE = 2;
 
-/** Class of each UTF-16 unit. Surrogates count as letters: characters beyond the first plane stay whole in their run. */
+/** Class of each UTF-16 unit. Surrogates count as letters, so emoji and rare scripts are words here and not in `wordsOf`. */
 let classes: Uint8Array | undefined;
 
+const NO_SPACES =
+  "\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}\\p{Script=Myanmar}";
+
+/** The words of a text, slowly: what `WordHashes` hashes. */
+export function wordsOf(text: string): string[] {
+  const word = new RegExp(`(?=[\\p{L}\\p{M}\\p{N}])[${NO_SPACES}]|(?:(?![${NO_SPACES}])[\\p{L}\\p{M}\\p{N}])+`, "gu");
+  return normalise(text).match(word) ?? [];
+}
+
+function normalise(text: string): string {
+  return text.normalize("NFKC").toLowerCase();
+}
+
 function unitClasses(): Uint8Array {
-  const alone =
-    /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+  const alone = new RegExp(`[${NO_SPACES}]`, "u");
   const letter = /[\p{L}\p{M}\p{N}\p{Cs}]/u;
   return Uint8Array.from({ length: 65_536 }, (_, unit) => {
     const character = String.fromCharCode(unit);
@@ -27,11 +39,14 @@ export class WordHashes {
   second = 0;
   private low = new Uint32Array(1024);
   private high = new Uint32Array(1024);
+  private length = 0;
+  private rolling = 0;
+  private rollingSecond = 0;
 
   /** Reads the words of `text`; returns their number. */
   read(text: string): number {
     classes ??= unitClasses();
-    const normal = text.normalize("NFKC").toLowerCase();
+    const normal = normalise(text);
     this.count = 0;
     let low = 0;
     let high = 0;
@@ -62,14 +77,29 @@ export class WordHashes {
 
   /** Puts the hash of words at..at+length-1, in their order, into `first` and `second`. */
   ngram(at: number, length: number): void {
-    let first = length;
-    let second = ~length;
-    for (let word = at; word < at + length; word++) {
-      first = Math.imul(rotate(first ^ this.low[word]!, 13), 5) + 0xe6546b64;
-      second = Math.imul(rotate(second ^ this.high[word]!, 17), 9) + 0x38b34ae5;
-    }
-    this.first = mix32(first);
-    this.second = mix32(second);
+    this.begin();
+    for (let word = at; word < at + length; word++) this.extend(word);
+    this.finish();
+  }
+
+  /** Starts an n-gram without words: with `extend` and `finish` all n-grams from one place on cost one walk. */
+  begin(): void {
+    this.length = 0;
+    this.rolling = 0x3c6ef372;
+    this.rollingSecond = 0x1b873593;
+  }
+
+  /** Appends a word to the n-gram. */
+  extend(word: number): void {
+    this.length++;
+    this.rolling = Math.imul(rotate(this.rolling ^ this.low[word]!, 13), 5) + 0xe6546b64;
+    this.rollingSecond = Math.imul(rotate(this.rollingSecond ^ this.high[word]!, 17), 9) + 0x38b34ae5;
+  }
+
+  /** Puts the hash of the n-gram so far into `first` and `second`; more words may follow. */
+  finish(): void {
+    this.first = mix32(this.rolling ^ this.length);
+    this.second = mix32(this.rollingSecond ^ this.length);
   }
 
   private push(low: number, high: number): void {

@@ -9,7 +9,16 @@ import type { Digest } from "../util/digest.ts";
  * The kinds of artifact that stages exchange; docs/artifacts.md says what each folder holds.
  * An input may add `?` (optional) or `[]` (any number, in the order of the reference).
  */
-export type ArtifactType = "dataset" | "tokenizer" | "tokens" | "shards" | "model" | "evaluation" | "report" | "files";
+export type ArtifactType =
+  | "dataset"
+  | "tokenizer"
+  | "tokens"
+  | "shards"
+  | "model"
+  | "evaluation"
+  | "contamination"
+  | "report"
+  | "files";
 export type InputType = ArtifactType | `${ArtifactType}?` | `${ArtifactType}[]`;
 
 /** `bitwise`: same key, same bytes. `tolerance`: metrics within a band. `external`: a download or a person. */

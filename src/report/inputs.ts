@@ -25,6 +25,7 @@ export interface ReportInputs {
   readonly controls: readonly ReportArtifact[];
   readonly curves: readonly ReportArtifact[];
   readonly shards?: ReportArtifact | undefined;
+  readonly contamination?: ReportArtifact | undefined;
 }
 
 const number = z.number().nullish();

@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import { compare } from "./comparison.ts";
+import { createContamination } from "./contamination.ts";
 import { ReportDatabase } from "./db.ts";
 import { createEstimates } from "./estimates.ts";
 import { curveFigure, type Figure, finalFigure } from "./figure.ts";
@@ -33,6 +34,7 @@ export async function buildReport(inputs: ReportInputs, options: ReportOptions):
   try {
     await loadRuns(database, runs);
     await createSplits(database, inputs.shards);
+    await createContamination(database, inputs.contamination);
     await createEstimates(database);
     await createGuessingTests(database);
     const verdicts = await reachVerdicts(database, runs, options);
@@ -67,7 +69,15 @@ async function compose(
   const tested = verdicts.length > 0;
   const sections: (readonly [string, readonly (string | undefined)[]])[] = [
     [`# ${title}`, [await headline(database, verdicts)]],
-    ["## What was run", [await render(tables.models), await render(tables.training), await render(tables.corpus)]],
+    [
+      "## What was run",
+      [
+        await render(tables.models),
+        await render(tables.training),
+        await render(tables.corpus),
+        await render(tables.contamination),
+      ],
+    ],
     [
       "## Results",
       [

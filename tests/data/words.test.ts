@@ -1,17 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { WordHashes } from "../../src/data/words.ts";
-
-/** Normalised words, slowly. */
-function wordsOf(text: string): string[] {
-  const alone = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
-  const runs =
-    text
-      .normalize("NFKC")
-      .toLowerCase()
-      .match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
-  return runs.flatMap((run) => (alone.test(run) ? [...run] : [run]));
-}
+import { WordHashes, wordsOf } from "../../src/data/words.ts";
 
 function hashesOf(text: string, length: number): string[] {
   const words = new WordHashes();
@@ -31,11 +20,12 @@ test("case, punctuation and white space do not count", () => {
 
 test("in scripts without spaces each character is a word", () => {
   expect(hashesOf("学而时习之", 1)).toHaveLength(5);
+  expect(wordsOf("ABC学dé-f เก")).toEqual(["abc", "学", "dé", "f", "เ", "ก"]);
   expect(hashesOf("abc学def", 1)).toHaveLength(3);
 });
 
 test("n-grams are equal where their words are, and order counts", () => {
-  const text = fc.array(fc.constantFrom("a", "b", "ab", "ba", "Über", "7"), { maxLength: 30 });
+  const text = fc.array(fc.constantFrom("a", "b", "ab", "ba", "Über", "7", "日本", "ni日"), { maxLength: 30 });
   fc.assert(
     fc.property(text, text, fc.integer({ min: 1, max: 4 }), (a, b, length) => {
       const texts = [a.join(" "), b.join("-")];
