@@ -3,7 +3,9 @@
 import type { Backend } from "../backend/backend.ts";
 import { BufferPool } from "../tensor/pool.ts";
 import { withTape } from "../tensor/tape.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { CounterRandom, PURPOSE } from "../util/philox.ts";
+import { GenerationCache } from "./generation-cache.ts";
 import type { Transformer } from "./transformer.ts";
 
 export interface SamplingOptions {
@@ -30,26 +32,53 @@ export function* generate(
   options: SamplingOptions,
 ): Generator<number> {
   if (prompt.length === 0) throw new RangeError("generate: the prompt has no ids; start from the end-of-text id");
-  const pool = new BufferPool(backend, { flexible: true }); // every pass is one token longer
+  const pool = new BufferPool(backend, { flexible: true });
   const random = new CounterRandom(options.seed, PURPOSE.sample);
+  const { contextWindow } = model.config;
   const ids = [...prompt];
-  for (let n = 0; n < options.maxTokens; n++) {
-    const logits = nextLogits(model, pool, ids.slice(-model.config.contextWindow));
-    const id = sampleFrom(logits, options, random.uniform(n));
-    if (id === options.stopAt) return;
-    ids.push(id);
-    yield id;
+  const cache = new GenerationCache(backend, model.config);
+  try {
+    for (let n = 0; n < options.maxTokens; n++) {
+      // A window that slides gives every id another position, so nothing of the cache holds beyond the first.
+      const logits =
+        ids.length <= contextWindow
+          ? continuedLogits(model, pool, ids.slice(cache.length), cache)
+          : nextLogits(model, pool, ids.slice(-contextWindow));
+      const id = sampleFrom(logits, options, random.uniform(n));
+      if (id === options.stopAt) return;
+      ids.push(id);
+      yield id;
+    }
+  } finally {
+    cache.free();
+    pool.trim();
   }
 }
 
-/** Logits of the token after `ids`: (V). */
+/** Logits of the token after those in the cache and `ids`, which the cache takes in: (V). */
+export function continuedLogits(
+  model: Transformer,
+  pool: BufferPool,
+  ids: readonly number[],
+  cache: GenerationCache,
+): Float32Array {
+  return withTape(pool, {}, (tape) =>
+    lastLogits(model, model.continue(tape.input(Int32Array.from(ids), [1, ids.length]), cache)),
+  );
+}
+
+/** Logits of the token after `ids`, computed from nothing but them: (V). */
 export function nextLogits(model: Transformer, pool: BufferPool, ids: readonly number[]): Float32Array {
-  return withTape(pool, {}, (tape) => {
-    const [T, C] = [ids.length, model.config.hiddenDim];
-    const hidden = model.hidden(tape.input(Int32Array.from(ids), [1, T]));
-    const last = tape.backend.read(hidden.buffer, (T - 1) * C, C);
-    return model.logits(tape.input(last, [1, C])).read() as Float32Array; // only the last row is projected
-  });
+  return withTape(pool, {}, (tape) =>
+    lastLogits(model, model.hidden(tape.input(Int32Array.from(ids), [1, ids.length]))),
+  );
+}
+
+/** Hidden states (1, T, C) -> logits of the last position: only its row is projected. */
+function lastLogits(model: Transformer, hidden: Tensor): Float32Array {
+  const { tape, rows: T, width: C } = hidden;
+  const last = tape.backend.read(hidden.buffer, (T - 1) * C, C);
+  return model.logits(tape.input(last, [1, C])).read() as Float32Array;
 }
 
 /** The id that a uniform draw from [0, 1) picks. Equal logits are ordered by id. */

@@ -6,6 +6,7 @@
 //   x = x + feedForward(norm(x))
 //   logits = norm(x) E^T                          head, E shared with the embedder where tied
 
+import type { KeyValueCache } from "../backend/kernels.ts";
 import {
   CausalSelfAttention,
   createNorm,
@@ -21,6 +22,7 @@ import {
 import { dropout, headLoss, linear, selectRows } from "../tensor/ops/index.ts";
 import { Parameter, type Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig } from "./config.ts";
+import type { GenerationCache } from "./generation-cache.ts";
 
 /** Token ids to vectors, with positions added where the model adds them. */
 class Embedder extends Module {
@@ -42,8 +44,8 @@ class Embedder extends Module {
   }
 
   /** ids (B, T) -> (B, T, C). */
-  forward(ids: Tensor): Tensor {
-    return dropout(this.tokens.forward(ids), this.config.dropout);
+  forward(ids: Tensor, firstPosition?: number): Tensor {
+    return dropout(this.tokens.forward(ids, firstPosition), this.config.dropout);
   }
 }
 
@@ -71,6 +73,12 @@ class Block extends Module {
   forward(x: Tensor, layout?: RowLayout, kept?: Tensor): Tensor {
     const residual = kept ? selectRows(x, kept) : x;
     const y = this.attention.forward(this.attentionNorm.forward(x), residual, layout);
+    return this.feedForward.forward(this.feedForwardNorm.forward(y), y);
+  }
+
+  /** (B, T, C) -> (B, T, C), where x follows the positions in the cache. */
+  continue(x: Tensor, cache: KeyValueCache): Tensor {
+    const y = this.attention.forward(this.attentionNorm.forward(x), x, undefined, cache);
     return this.feedForward.forward(this.feedForwardNorm.forward(y), y);
   }
 }
@@ -122,6 +130,14 @@ export class Transformer extends Module {
     for (const block of this.blocks.slice(0, -1)) x = x.tape.tidy(() => block.forward(x, shared));
     const last = shared && { rowAt: shared.rowAt, positions: shared.wanted.positions };
     x = x.tape.tidy(() => this.blocks.at(-1)!.forward(x, last, shared?.wanted.rows));
+    return this.head.norm.forward(x);
+  }
+
+  /** The same for ids that follow those in the cache, which takes them in: equal bit for bit to the rows of the whole sequence. */
+  continue(ids: Tensor, cache: GenerationCache): Tensor {
+    let x = this.embedder.forward(ids, cache.length);
+    for (const [index, block] of this.blocks.entries()) x = x.tape.tidy(() => block.continue(x, cache.layer(index)));
+    cache.grow(ids.width);
     return this.head.norm.forward(x);
   }
 

@@ -1,5 +1,6 @@
 // Causal self-attention with grouped key/value heads   (Vaswani et al. 2017, section 3.2; Ainslie et al. 2023).
 
+import type { KeyValueCache } from "../backend/kernels.ts";
 import { attention, dropout, rope, selectRows } from "../tensor/ops/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { InitScheme } from "./init.ts";
@@ -48,14 +49,18 @@ export class CausalSelfAttention extends Module {
     this.output = new Linear(C, C, { bias, init: scheme.residual(C, numLayers) });
   }
 
-  /** residual + attention(x), both (B, T, C); with a layout, x has its rows and residual those of the result. */
-  forward(x: Tensor, residual: Tensor, layout?: RowLayout): Tensor {
+  /**
+   * residual + attention(x), both (B, T, C); with a layout, x has its rows and residual those of the result. With a cache, x follows
+   * the positions in it.
+   */
+  forward(x: Tensor, residual: Tensor, layout?: RowLayout, cache?: KeyValueCache): Tensor {
     const { numHeads, numKvHeads, rotary, dropout: probability } = this.config;
     const { headDim } = this;
     let qkv = this.qkv.forward(x); // (B, T, (H + 2 Hkv) D)
     if (layout) qkv = selectRows(qkv, layout.rowAt);
-    if (rotary) qkv = rope(qkv, { heads: numHeads + numKvHeads, headDim, base: ROPE_BASE });
-    let y = attention(qkv, { numHeads, numKvHeads, headDim, dropout: probability }); // (B, T, C)
+    const firstPosition = cache?.firstPosition;
+    if (rotary) qkv = rope(qkv, { heads: numHeads + numKvHeads, headDim, base: ROPE_BASE, firstPosition });
+    let y = attention(qkv, { numHeads, numKvHeads, headDim, dropout: probability, cache }); // (B, T, C)
     if (layout) y = selectRows(y, layout.positions);
     if (probability === 0) return this.output.forward(y, residual);
     return dropout(this.output.forward(y), probability, residual);

@@ -16,8 +16,8 @@ export class Embedding extends Module {
     this.positions = positions;
   }
 
-  /** ids (B, T) -> (B, T, C). */
-  forward(ids: Tensor): Tensor {
-    return embedding(ids, this.weight, this.positions);
+  /** ids (B, T) -> (B, T, C); the first id of each sequence stands at firstPosition. */
+  forward(ids: Tensor, firstPosition = 0): Tensor {
+    return embedding(ids, this.weight, this.positions, firstPosition);
   }
 }

@@ -1,7 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { createReferenceBackend } from "../../src/backend/reference/index.ts";
-import { generate, sampleFrom } from "../../src/models/generate.ts";
+import { continuedLogits, generate, nextLogits, sampleFrom } from "../../src/models/generate.ts";
+import { GenerationCache } from "../../src/models/generation-cache.ts";
+import { BufferPool } from "../../src/tensor/pool.ts";
+import { openDevices } from "../backend/devices.ts";
 import { randomIds, tinyModel } from "./tiny.ts";
+
+const devices = await openDevices();
 
 const logits = Float32Array.from([0, 2, 1, 2, -1]);
 const draws = Array.from({ length: 1000 }, (_, i) => (i + 0.5) / 1000);
@@ -50,4 +55,34 @@ test("generation ends before the id it should stop at", () => {
   const stopAt = free[4]!;
   const stopped = [...generate(model, backend, randomIds(1, 3), { ...options, stopAt })];
   expect(stopped).toEqual(free.slice(0, free.indexOf(stopAt)));
+});
+
+describe.each(devices)("on $name", ({ backend }) => {
+  test.each(["rope", "learned", "sincos"] as const)(
+    "the cached path has the logits of the uncached one, bit for bit (%s)",
+    (positions) => {
+      const model = tinyModel(backend, { positions });
+      const pool = new BufferPool(backend, { flexible: true });
+      const cache = new GenerationCache(backend, model.config);
+      const ids = [...randomIds(1, model.config.contextWindow)];
+      for (const [from, to] of [
+        [0, 3],
+        [3, 4],
+        [4, 5],
+        [5, ids.length - 1],
+        [ids.length - 1, ids.length],
+      ] as const) {
+        const cached = continuedLogits(model, pool, ids.slice(from, to), cache);
+        expect([...cached]).toEqual([...nextLogits(model, pool, ids.slice(0, to))]);
+      }
+      expect(cache.length).toBe(ids.length);
+    },
+  );
+
+  test("generation leaves no memory behind", () => {
+    const model = tinyModel(backend);
+    const before = backend.memory().allocatedBytes;
+    for (const _ of generate(model, backend, randomIds(1, 3), { maxTokens: 4, temperature: 1, seed: 1 })) break;
+    expect(backend.memory().allocatedBytes).toBe(before);
+  });
 });

@@ -17,6 +17,9 @@ typedef struct {
   const float *qkv, *dy;
   const float *y_in, *lse_in;
   int B, T, H, Hkv, D, dropout;
+  // Keys and values of all positions, B times `capacity` rows, of which `past` came before this call; NULL outside of generation.
+  float *cache;
+  int capacity, past;
   float scale;
   dropout_key key;
   char *memory;
@@ -26,6 +29,7 @@ typedef struct {
 // Columns of a packed row of D values.
 INLINE int padded(int D) { return (int)round_up((size_t)D, TILE_COLUMNS); }
 INLINE ptrdiff_t row_width(const attention *k) { return (ptrdiff_t)(k->H + 2 * k->Hkv) * k->D; }
+INLINE ptrdiff_t cache_width(const attention *k) { return (ptrdiff_t)2 * k->Hkv * k->D; }
 
 // c (rows, 32) = a (rows, D; a_row apart) b (D, 32)
 INLINE void times_transposed(float *c, const float *a, ptrdiff_t a_row, const float *b, int rows, int D) {
@@ -120,18 +124,22 @@ static void attention_task(void *arguments, int task, int worker) {
   const attention *k = arguments;
   const int T = k->T, D = k->D, b = task / k->H, h = task % k->H;
   const ptrdiff_t width = row_width(k);
+  const int past = k->past, positions = past + T, kv = h / (k->H / k->Hkv);
   const float *q = k->qkv + (ptrdiff_t)b * T * width + h * D;
-  const float *keys = k->qkv + (ptrdiff_t)b * T * width + (k->H + h / (k->H / k->Hkv)) * D, *values = keys + k->Hkv * D;
+  const ptrdiff_t kv_width = k->cache ? cache_width(k) : width;
+  const float *keys = k->cache ? k->cache + (ptrdiff_t)b * k->capacity * kv_width + kv * D
+                               : k->qkv + (ptrdiff_t)b * T * width + (k->H + kv) * D;
+  const float *values = keys + k->Hkv * D;
   float *queries = (float *)(k->memory + (size_t)worker * k->stride), *scores = queries + D * QUERIES;
-  float *packed = scores + (size_t)round_up((size_t)T, 4) * QUERIES, sums[QUERIES], lse[QUERIES];
-  pack_rows(packed, padded(D), values, width, T, D);
+  float *packed = scores + (size_t)round_up((size_t)positions, 4) * QUERIES, sums[QUERIES], lse[QUERIES];
+  pack_rows(packed, padded(D), values, kv_width, positions, D);
   for (int first = 0; first < T; first += QUERIES) {
-    const int count = MINIMUM(QUERIES, T - first), seen = first + count;
+    const int count = MINIMUM(QUERIES, T - first), seen = past + first + count;
     const uint64_t row = (uint64_t)task * (uint64_t)T + (uint64_t)first;
     float *y = k->y + ((ptrdiff_t)b * T + first) * k->H * D + h * D;
     pack_queries(queries, q + first * width, width, count, D, k->scale);
-    times_transposed(scores, keys, width, queries, seen, D);
-    mask_later_keys(scores, first, seen);
+    times_transposed(scores, keys, kv_width, queries, seen, D);
+    mask_later_keys(scores, past + first, seen);
     softmax_keys(scores, seen, sums, lse);
     memcpy(k->lse + row, lse, (size_t)count * 4);
     if (k->dropout) drop_weights(scores, k, row, seen);
@@ -145,13 +153,29 @@ static void attention_task(void *arguments, int task, int worker) {
   }
 }
 
-int KERNEL(attention)(stlm_context *context, float *y, float *lse, const float *qkv, int B, int T, int H, int Hkv,
-                      int D, float scale, int dropout, uint32_t seed, uint32_t purpose, uint32_t step, uint32_t site,
-                      uint32_t threshold, float keep) {
+// The keys and values of this call go to their positions in the cache.
+INLINE void append_to_cache(const attention *k) {
+  const size_t from = (size_t)row_width(k), to = (size_t)cache_width(k);
+  for (int b = 0; b < k->B; b++) {
+    for (int t = 0; t < k->T; t++) {
+      const float *row = k->qkv + ((size_t)b * (size_t)k->T + (size_t)t) * from + (size_t)k->H * (size_t)k->D;
+      memcpy(k->cache + ((size_t)b * (size_t)k->capacity + (size_t)(k->past + t)) * to, row, to * 4);
+    }
+  }
+}
+
+int KERNEL(attention)(stlm_context *context, float *y, float *lse, const float *qkv, float *cache, int capacity,
+                      int past, int B, int T, int H, int Hkv, int D, float scale, int dropout, uint32_t seed,
+                      uint32_t purpose, uint32_t step, uint32_t site, uint32_t threshold, float keep) {
   attention k = {.y = y, .lse = lse, .qkv = qkv, .B = B, .T = T, .H = H, .Hkv = Hkv, .D = D, .scale = scale};
+  k.cache = cache;
+  k.capacity = capacity;
+  k.past = past;
   k.dropout = dropout;
   k.key = (dropout_key){seed, purpose, step, site, threshold, keep};
-  const size_t floats = (size_t)D * QUERIES + round_up((size_t)T, 4) * QUERIES + (size_t)T * (size_t)padded(D);
+  if (cache) append_to_cache(&k);
+  const size_t positions = (size_t)past + (size_t)T;
+  const size_t floats = (size_t)D * QUERIES + round_up(positions, 4) * QUERIES + positions * (size_t)padded(D);
   k.memory = stlm_worker_scratch(context, floats * 4, &k.stride);
   if (!k.memory) return STLM_OUT_OF_MEMORY;
   stlm_run(context, B * H, attention_task, &k);

@@ -6,7 +6,7 @@ typedef struct {
   float *y, *table_gradient, *positions_gradient;
   const float *table, *positions, *dy;
   const int32_t *ids;
-  int N, T, C;
+  int N, T, C, first_position;
 } embedding;
 
 // Columns of one task of the gradient: each thread walks all rows in order, for its columns only.
@@ -25,7 +25,7 @@ static void embedding_task(void *arguments, int block, int worker) {
   const embedding *k = arguments;
   for (int n = block * ROW_BLOCK; n < row_end(k->N, block); n++) {
     const float *row = k->table + (size_t)k->ids[n] * k->C;
-    const float *position = k->positions ? k->positions + (size_t)(n % k->T) * k->C : NULL;
+    const float *position = k->positions ? k->positions + (size_t)(k->first_position + n % k->T) * k->C : NULL;
     float *y = k->y + (size_t)n * k->C;
     EACH_VECTOR(c, count, k->C) {
       const f32x16 x = load_up_to(row + c, count);
@@ -35,8 +35,9 @@ static void embedding_task(void *arguments, int block, int worker) {
 }
 
 int KERNEL(embedding)(stlm_context *context, float *y, const float *table, const int32_t *ids, const float *positions,
-                      int N, int T, int C) {
+                      int first_position, int N, int T, int C) {
   embedding k = {.y = y, .table = table, .ids = ids, .positions = positions, .N = N, .T = T, .C = C};
+  k.first_position = first_position;
   stlm_run(context, row_blocks(N), embedding_task, &k);
   return STLM_OK;
 }

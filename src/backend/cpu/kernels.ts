@@ -11,6 +11,7 @@ import {
   reals,
 } from "../host-memory.ts";
 import type { AttentionArgs, DropoutKey, Kernels } from "../kernels.ts";
+import { keysValuesOf } from "../reference/attention.ts";
 import { clipScale } from "../reference/clip-scale.ts";
 import { dropoutNumbers } from "../reference/dropout.ts";
 import { copy, fill } from "../reference/elementwise.ts";
@@ -21,6 +22,7 @@ import type { NativeKernels, NativeKey, Pointer } from "./native.ts";
 const TRANSPOSE_A = 1;
 const TRANSPOSE_B = 2;
 const ACCUMULATE = 4;
+const NO_CACHE = { capacity: 0, firstPosition: 0 };
 const NO_DROPOUT: NativeKey = [0, 0, 0, 0, 0, 1];
 
 export interface NativeAccess {
@@ -71,14 +73,14 @@ export function cpuKernels({ native, context, ropeTable }: NativeAccess): Kernel
       const residual = may(a.residual, M * N, "matmul.residual");
       done(native.matmul(context(), c, left, right, bias, residual, M, N, K, flags), "matmul");
     },
-    embedding({ N, T, C, V, ...a }) {
+    embedding({ N, T, C, V, firstPosition = 0, ...a }) {
       const ids = integers(a.ids, N, "embedding.ids");
       const bad = native.find_bad_id(ids, N, 0, V);
       if (bad >= 0) checkId(ids[bad]!, bad, V, "embedding");
       const y = need(a.y, N * C, "embedding.y");
       const table = need(a.table, V * C, "embedding.table");
-      const positions = may(a.positions, Math.min(N, T) * C, "embedding.positions");
-      done(native.embedding(context(), y, table, ids, positions, N, T, C), "embedding");
+      const positions = may(a.positions, (firstPosition + Math.min(N, T)) * C, "embedding.positions");
+      done(native.embedding(context(), y, table, ids, positions, firstPosition, N, T, C), "embedding");
     },
     embeddingGradient({ N, T, C, V, ...a }) {
       const ids = integers(a.ids, N, "embeddingGradient.ids");
@@ -131,13 +133,19 @@ export function cpuKernels({ native, context, ropeTable }: NativeAccess): Kernel
       const table = ropeTable(D, base, firstPosition + Math.min(N, T));
       done(native.rope(context(), x, table, N, T, heads, D, stride, firstPosition, inverse ? 1 : 0), "rope");
     },
-    attention({ B, T, H, Hkv, D, scale, dropout, ...a }) {
+    attention({ B, T, H, Hkv, D, scale, dropout, cache, ...a }) {
       const sizes = attentionSizes({ B, T, H, Hkv, D });
       const y = need(a.y, sizes.y, "attention.y");
       const lse = need(a.logSumExp, sizes.rows, "attention.logSumExp");
       const qkv = need(a.qkv, sizes.qkv, "attention.qkv");
       const key = dropout ? nativeKey(dropout) : NO_DROPOUT;
-      done(native.attention(context(), y, lse, qkv, B, T, H, Hkv, D, scale, dropout ? 1 : 0, ...key), "attention");
+      const keysValues = cache ? f32(keysValuesOf(cache, { B, T, Hkv, D, dropout })) : null;
+      const { capacity, firstPosition: past } = cache ?? NO_CACHE;
+      const drops = dropout ? 1 : 0;
+      done(
+        native.attention(context(), y, lse, qkv, keysValues, capacity, past, B, T, H, Hkv, D, scale, drops, ...key),
+        "attention",
+      );
     },
     attentionGradient({ B, T, H, Hkv, D, scale, dropout, ...a }) {
       const sizes = attentionSizes({ B, T, H, Hkv, D });

@@ -1,7 +1,7 @@
 // Causal attention with grouped heads   (Vaswani et al. 2017, section 3.2; Ainslie et al. 2023), one row at a time.
 
-import { reals } from "../host-memory.ts";
-import type { AttentionArgs, AttentionGradientArgs } from "../kernels.ts";
+import { type RealArray, reals } from "../host-memory.ts";
+import type { AttentionArgs, AttentionGradientArgs, KeyValueCache } from "../kernels.ts";
 import { dropper } from "./dropout.ts";
 
 /** Where query, key and value of head h at row n start in the packed projections. */
@@ -23,34 +23,66 @@ export function attention(args: AttentionArgs): void {
   const logSumExp = reals(args.logSumExp, B * H * T, "attention.logSumExp");
   const qkv = reals(args.qkv, B * T * at.stride, "attention.qkv");
   const drop = dropper(args.dropout);
-  const weights = new Float64Array(T);
+  const { values: kv, first, keyAt, valueAt } = appendToCache(args, qkv);
+  const weights = new Float64Array(first + T);
   for (let b = 0; b < B; b++) {
     for (let h = 0; h < H; h++) {
       for (let t = 0; t < T; t++) {
         const row = (b * H + h) * T + t;
         let max = Number.NEGATIVE_INFINITY;
-        for (let s = 0; s <= t; s++) {
+        for (let s = 0; s <= first + t; s++) {
           let score = 0;
-          for (let d = 0; d < D; d++) score += qkv[at.q(b * T + t, h) + d]! * qkv[at.k(b * T + s, h) + d]!;
+          for (let d = 0; d < D; d++) score += qkv[at.q(b * T + t, h) + d]! * kv[keyAt(b, s, h) + d]!;
           weights[s] = score * scale;
           max = Math.max(max, weights[s]!);
         }
         let sum = 0;
-        for (let s = 0; s <= t; s++) {
+        for (let s = 0; s <= first + t; s++) {
           weights[s] = Math.exp(weights[s]! - max);
           sum += weights[s]!;
         }
         logSumExp[row] = max + Math.log(sum);
         for (let d = 0; d < D; d++) {
           let value = 0;
-          for (let s = 0; s <= t; s++) {
-            value += drop(weights[s]! / sum, row * T + s) * qkv[at.v(b * T + s, h) + d]!;
+          for (let s = 0; s <= first + t; s++) {
+            value += drop(weights[s]! / sum, row * T + s) * kv[valueAt(b, s, h) + d]!;
           }
           y[((b * T + t) * H + h) * D + d] = value;
         }
       }
     }
   }
+}
+
+/** Where keys and values stand: in the cache, to which those of this call are added first, or beside the queries. */
+function appendToCache(args: AttentionArgs, qkv: RealArray) {
+  const { B, T, H, Hkv, D, cache } = args;
+  const at = layout(args);
+  if (!cache) {
+    const keyAt = (b: number, s: number, h: number) => at.k(b * T + s, h);
+    return { values: qkv, first: 0, keyAt, valueAt: (b: number, s: number, h: number) => at.v(b * T + s, h) };
+  }
+  const { capacity, firstPosition: first } = cache;
+  const values = keysValuesOf(cache, args);
+  const width = 2 * Hkv * D;
+  for (let n = 0; n < B * T; n++) {
+    const row = Math.floor(n / T) * capacity + first + (n % T);
+    for (let i = 0; i < width; i++) values[row * width + i] = qkv[n * at.stride + H * D + i]!;
+  }
+  const keyAt = (b: number, s: number, h: number) => (b * capacity + s) * width + Math.floor(h / (H / Hkv)) * D;
+  return { values, first, keyAt, valueAt: (b: number, s: number, h: number) => keyAt(b, s, h) + Hkv * D };
+}
+
+/** The cache's numbers. Throws a RangeError where this call does not fit it, or drops weights. */
+export function keysValuesOf(
+  { keysValues, capacity, firstPosition }: KeyValueCache,
+  { B, T, Hkv, D, dropout }: Pick<AttentionArgs, "B" | "T" | "Hkv" | "D" | "dropout">,
+): RealArray {
+  if (dropout) throw new RangeError("attention: a call with a cache cannot drop weights");
+  if (firstPosition + T > capacity) {
+    throw new RangeError(`attention: positions up to ${firstPosition + T} do not fit a cache of ${capacity}`);
+  }
+  return reals(keysValues, B * capacity * 2 * Hkv * D, "attention.cache");
 }
 
 /**

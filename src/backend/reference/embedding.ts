@@ -4,15 +4,15 @@ import { integers, optionalReals, reals } from "../host-memory.ts";
 import type { EmbeddingArgs, EmbeddingGradientArgs } from "../kernels.ts";
 
 export function embedding(args: EmbeddingArgs): void {
-  const { N, T, C, V } = args;
+  const { N, T, C, V, firstPosition = 0 } = args;
   const y = reals(args.y, N * C, "embedding.y");
   const table = reals(args.table, V * C, "embedding.table");
-  const positions = optionalReals(args.positions, Math.min(N, T) * C, "embedding.positions");
+  const positions = optionalReals(args.positions, (firstPosition + Math.min(N, T)) * C, "embedding.positions");
   const ids = integers(args.ids, N, "embedding.ids");
   for (let n = 0; n < N; n++) checkId(ids[n]!, n, V, "embedding");
   for (let n = 0; n < N; n++) {
     for (let c = 0; c < C; c++) {
-      y[n * C + c] = table[ids[n]! * C + c]! + (positions ? positions[(n % T) * C + c]! : 0);
+      y[n * C + c] = table[ids[n]! * C + c]! + (positions ? positions[(firstPosition + (n % T)) * C + c]! : 0);
     }
   }
 }

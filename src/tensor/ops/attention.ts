@@ -1,5 +1,6 @@
 // Causal scaled dot-product attention with grouped heads   (Vaswani et al. 2017, section 3.2; Ainslie et al. 2023).
 
+import type { KeyValueCache } from "../../backend/kernels.ts";
 import { ShapeError } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -9,6 +10,8 @@ export interface AttentionOptions {
   readonly headDim: number;
   /** Probability with which a softmax weight is dropped in training. */
   readonly dropout: number;
+  /** In generation: holds earlier positions, and gets those of this call. */
+  readonly cache?: KeyValueCache | undefined;
 }
 
 /** qkv (B, T, (H + 2 Hkv) D), packed as queries, keys, values, gives (B, T, H D). */
@@ -22,7 +25,7 @@ export function attention(qkv: Tensor, options: AttentionOptions): Tensor {
   const y = tape.output([B, T, H * D]);
   const logSumExp = tape.acquire(B * H * T);
   const sizes = { B, T, H, Hkv, D, scale: 1 / Math.sqrt(D), dropout: tape.nextDropout(options.dropout) };
-  tape.kernels.attention({ y: y.buffer, logSumExp, qkv: qkv.buffer, ...sizes });
+  tape.kernels.attention({ y: y.buffer, logSumExp, qkv: qkv.buffer, ...sizes, cache: options.cache });
 
   tape.record(
     y,

@@ -3,11 +3,14 @@
 import { ShapeError } from "../shape.ts";
 import type { Parameter, Tensor } from "../tensor.ts";
 
-/** ids (B, T) i32, table (V, C), positions (>= T, C) give (B, T, C). Throws the kernel's RangeError for an id outside the table. */
-export function embedding(ids: Tensor, table: Parameter, positions?: Parameter): Tensor {
+/**
+ * ids (B, T) i32, table (V, C), positions (>= firstPosition + T, C) give (B, T, C). Throws the kernel's RangeError for an id outside the
+ * table. A firstPosition above 0 is for generation and has no gradient.
+ */
+export function embedding(ids: Tensor, table: Parameter, positions?: Parameter, firstPosition = 0): Tensor {
   const { tape, length: N, width: T } = ids;
   const [V, C] = table.shape as [number, number];
-  if (positions && (positions.shape[0]! < T || positions.shape[1] !== C)) {
+  if (positions && (positions.shape[0]! < firstPosition + T || positions.shape[1] !== C)) {
     throw new ShapeError("embedding", ["ids with table", [T, C]], ["positions", positions.shape], "positions or width");
   }
   const y = tape.output([...ids.shape, C]);
@@ -16,6 +19,7 @@ export function embedding(ids: Tensor, table: Parameter, positions?: Parameter):
     table: table.value,
     ids: ids.buffer,
     positions: positions?.value,
+    firstPosition,
     N,
     T,
     C,

@@ -8,20 +8,22 @@ export interface RopeOptions {
   readonly heads: number;
   readonly headDim: number;
   readonly base: number;
+  /** Of the first row of each sequence. Default 0. */
+  readonly firstPosition?: number | undefined;
 }
 
 /** qkv (B, T, width) is changed in place and must not be used again; the result has its memory. */
-export function rope(qkv: Tensor, { heads, headDim: D, base }: RopeOptions): Tensor {
+export function rope(qkv: Tensor, { heads, headDim: D, base, firstPosition = 0 }: RopeOptions): Tensor {
   const { tape, rows: N, width: stride } = qkv;
   if (heads * D > stride) throw new ShapeError("rope", ["qkv", qkv.shape], ["heads", [heads, D]], "the last axis");
   const T = qkv.shape[qkv.shape.length - 2]!;
-  tape.kernels.rope({ x: qkv.buffer, N, T, heads, D, stride, base });
+  tape.kernels.rope({ x: qkv.buffer, N, T, heads, D, stride, base, firstPosition });
   const y = new Tensor(tape, qkv.buffer, qkv.shape, qkv.requiresGradient);
 
   tape.record(
     y,
     (dy) => {
-      tape.kernels.rope({ x: dy, N, T, heads, D, stride, base, inverse: true });
+      tape.kernels.rope({ x: dy, N, T, heads, D, stride, base, firstPosition, inverse: true });
       tape.passGradient(qkv, dy);
     },
     { inPlace: true },
