@@ -54,6 +54,22 @@ export function serve(body: Buffer, etag = '"v1"'): Handler {
   };
 }
 
+/** Serves a body as large files are served: any range of it, said beforehand. `cut` ends each body after so many bytes. */
+export function serveRanges(body: Buffer, { etag = '"v1"', cut = Number.POSITIVE_INFINITY } = {}): Handler {
+  return (request, response) => {
+    const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
+    const ifRange = request.headers["if-range"];
+    const isPart = range !== null && (ifRange === undefined || ifRange === etag);
+    const from = isPart ? Number(range[1]) : 0;
+    const to = isPart && range[2] !== "" ? Math.min(body.length, Number(range[2]) + 1) : body.length;
+    const headers = { etag, "accept-ranges": "bytes", "content-length": to - from };
+    const contentRange = { "content-range": `bytes ${from}-${to - 1}/${body.length}` };
+    response.writeHead(isPart ? 206 : 200, isPart ? { ...headers, ...contentRange } : headers);
+    if (to - from <= cut) response.end(body.subarray(from, to));
+    else response.write(body.subarray(from, from + cut), () => setTimeout(() => response.destroy(), 10));
+  };
+}
+
 /** Announces the whole body, sends `bytes` of what is asked for, and cuts the connection. */
 export function cutAfter(body: Buffer, bytes: number, etag: string | undefined = '"v1"'): Handler {
   return (request, response) => {

@@ -22,4 +22,6 @@ export const babylm: Dataset = {
     ),
   ),
   text: { template: "{text}", documentBytes: 16_384 },
+  remark:
+    "Lines without document marks, cut at line ends into documents of about 16 kB: a choice of ours. The sizes and digests of the files are not known to us.",
 };

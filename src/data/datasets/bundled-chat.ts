@@ -10,6 +10,8 @@ export const bundledChat: Dataset = {
   language: "en",
   description: "700 conversations drawn from GPTeacher.",
   size: "700 documents, 0.45 MB of text",
+  rows: 700,
+  columns: ["conversations", "source", "category"],
   files: [bundledFile("chat.jsonl.gz", 142_662, "55376bf414e3cd84e2eea6e428d20fbcd76eab7c4f958f40d7f42d3efbc13039")],
   text: FIRST_EXCHANGE,
 };

@@ -8,6 +8,7 @@ import { type Digest, isDigest } from "../../util/digest.ts";
 import { didYouMean, UserError } from "../../util/errors.ts";
 import { type Dataset, type DatasetFile, fileFormats, type TextRule } from "./dataset.ts";
 import { type DatasetName, datasetNames, datasets } from "./index.ts";
+import { joinDatasets } from "./join.ts";
 import { formatOf, listFolder } from "./own-folder.ts";
 
 /** For messages. */
@@ -48,7 +49,10 @@ const ownSchema = z.strictObject({
   ...about,
 });
 const urlSchema = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }),
+  url: z
+    .url({ protocol: /^https?$/ })
+    // Records and reports name the address; a token goes by the environment.
+    .refine((text) => new URL(text).username === "" && new URL(text).password === "", "a URL must hold no password"),
   sha256: sha256.optional(),
   format: z.enum(fileFormats).optional(),
   ...textRule,
@@ -85,7 +89,7 @@ function nameIn(choice: unknown): string | undefined {
 export function expandChoice(choice: DatasetChoice, root: string): Dataset {
   if (!Array.isArray(choice)) return expandOne(choice, root);
   const parts = choice.map((part) => expandOne(part, root));
-  return parts.length === 1 ? parts[0]! : mix(parts);
+  return parts.length === 1 ? parts[0]! : joinDatasets(parts);
 }
 
 /** The user's own files and folders that a choice reads, absolute. Throws as expandChoice() does. */
@@ -101,49 +105,6 @@ function expandOne(choice: OneChoice, root: string): Dataset {
   if ("path" in choice) return fromPath(choice, root);
   const whole: Dataset = datasets[choice.name];
   return { ...whole, files: whole.files.slice(0, choice.files) };
-}
-
-/** One data set out of several: every file keeps its own text rule, in a folder of its own. */
-function mix(parts: readonly Dataset[]): Dataset {
-  const kinds = new Set(parts.map((part) => part.kind));
-  if (kinds.size > 1) {
-    throw new UserError("A mix cannot join texts and benchmarks.", {
-      code: "DATASET_MIX",
-      where: { path: "dataset" },
-      hint: `Give the benchmarks a stage of their own. The mix names: ${parts.map((part) => part.name).join(", ")}.`,
-    });
-  }
-  const unique = (texts: readonly string[]) => [...new Set(texts)];
-  const names = sourceNames(parts);
-  return {
-    name: parts.map((part) => part.name).join("+"),
-    kind: parts[0]!.kind,
-    license: unique(parts.map((part) => part.license)).join(" AND "),
-    homepage: unique(parts.map((part) => part.homepage)).join(" "),
-    language: unique(parts.map((part) => part.language)).join(", "),
-    description: parts.map((part) => part.description).join(" "),
-    size: parts.map((part) => part.size).join("; "),
-    files: parts.flatMap((part, index) =>
-      part.files.map((file) => ({
-        ...file,
-        path: `${index}-${part.name}/${file.path}`,
-        text: file.text ?? part.text,
-        ...(part.kind === "text" && { sourceName: names[index]! }),
-      })),
-    ),
-    text: parts[0]!.text,
-  };
-}
-
-/** The parts' names, by which weights are given; the second of two that share one gets `-2`. */
-function sourceNames(parts: readonly Dataset[]): string[] {
-  const names: string[] = [];
-  for (const { name } of parts) {
-    let free = name;
-    for (let number = 2; names.includes(free); number++) free = `${name}-${number}`;
-    names.push(free);
-  }
-  return names;
 }
 
 /** Only what was given: the schema's defaults leave no undefined members behind. */

@@ -14,8 +14,13 @@ export type FileSource =
   | { readonly kind: "data-dir"; readonly path: string }
   /** A file of the user's own; absolute. */
   | { readonly kind: "own"; readonly path: string }
-  /** Mirrors of one file, tried in this order. */
-  | { readonly kind: "url"; readonly urls: readonly string[] };
+  /** Mirrors of one file, tried in this order; `revision` is the commit of the hub that the first one names. */
+  | { readonly kind: "url"; readonly urls: readonly string[]; readonly revision?: string }
+  /**
+   * All files with this ending in a repository whose file names nobody has written down: asked for at the first use,
+   * with the hub's own digests. The file's `path` is then a folder.
+   */
+  | { readonly kind: "listing"; readonly repository: string; readonly ending: string; readonly hub: string };
 
 export interface DatasetFile {
   /** Below `files/` of the artifact, with `/`. */
@@ -31,6 +36,8 @@ export interface DatasetFile {
   readonly note?: string;
   /** Overrides the data set's rule: the parts of a mix differ. */
   readonly text?: TextRule;
+  /** Where `--data-dir` is searched for it before the network is asked; without it `<data set>/<path>`. */
+  readonly dropPath?: string;
   /** The source of a mix that the file belongs to; files of one source follow each other. */
   readonly sourceName?: string;
 }
@@ -57,8 +64,14 @@ export interface Dataset {
   readonly description: string;
   /** For people: documents, megabytes, tokens. */
   readonly size: string;
+  /** Documents or items, where their number is known. */
+  readonly rows?: number;
+  /** Names of a row's members; none for plain text. */
+  readonly columns?: readonly string[];
   readonly files: readonly DatasetFile[];
   readonly text: TextRule;
+  /** Why the text rule is as it is, and what about the set has not been seen by us: for the data card. */
+  readonly remark?: string;
 }
 
 /** A row's `text` column is the document. */
@@ -68,6 +81,8 @@ export const PLAIN_TEXT: TextRule = { template: "{text}" };
 export const FIRST_EXCHANGE: TextRule = {
   template: "Question: {conversations.0.value}\nAnswers: {conversations.1.value}",
 };
+
+export const HUB = "https://huggingface.co";
 
 /** A file of the Hugging Face hub at a pinned revision. */
 export function hubFile(
@@ -80,7 +95,7 @@ export function hubFile(
   return {
     path,
     format,
-    source: { kind: "url", urls: [`https://huggingface.co/datasets/${repository}/resolve/${revision}/${path}`] },
+    source: { kind: "url", urls: [`${HUB}/datasets/${repository}/resolve/${revision}/${path}`], revision },
     ...(pin.sha256 === undefined ? {} : { sha256: `sha256:${pin.sha256}` as const }),
     ...(pin.bytes === undefined ? {} : { bytes: pin.bytes }),
   };

@@ -13,6 +13,7 @@ export const englishWikipedia: Dataset = {
   language: "en",
   description: "All articles of English Wikipedia on 1 November 2023.",
   size: "41 files of about 0.3 GB compressed",
+  columns: ["id", "url", "title", "text"],
   files: Array.from({ length: SHARDS }, (_, shard) =>
     hubFile(
       "wikimedia/wikipedia",

@@ -10,6 +10,8 @@ export const gpteacherChat: Dataset = {
   language: "en",
   description: "Instructions and answers of GPTeacher, one of the parts of OpenHermes.",
   size: "15,354 conversations, 7.4 MB of text, 1.8 M GPT-2 tokens",
+  rows: 15_354,
+  columns: ["conversations", "source", "category"],
   files: [
     localFile(
       "corpora/gpteacher-chat/train-00000-of-00001.parquet",

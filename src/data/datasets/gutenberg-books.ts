@@ -10,6 +10,8 @@ export const gutenbergBooks: Dataset = {
   language: "en",
   description: "Books of Project Gutenberg, drawn by SHA-256 of their ids, without Gutenberg's own texts.",
   size: "195 books, 74 MB of text, 18.0 M GPT-2 tokens",
+  rows: 195,
+  columns: ["id", "title", "author", "text"],
   files: [
     localFile(
       "corpora/gutenberg-books/train-00000-of-00003.parquet",

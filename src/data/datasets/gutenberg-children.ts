@@ -10,6 +10,8 @@ export const gutenbergChildren: Dataset = {
   language: "en",
   description: "Children's books of Project Gutenberg, without Gutenberg's own texts.",
   size: "162 books, 52 MB of text, 13.3 M GPT-2 tokens",
+  rows: 162,
+  columns: ["id", "title", "author", "text"],
   files: [
     localFile(
       "corpora/gutenberg-children/train-00000-of-00002.parquet",

@@ -26,6 +26,8 @@ export const openwebtext: Dataset = {
   language: "en",
   description: "Text of 8,013,769 web pages that Reddit users linked to.",
   size: "8,013,769 documents, 24 GB compressed, about 9 G GPT-2 tokens",
+  rows: 8_013_769,
+  columns: ["text"],
   files: Array.from({ length: SHARDS }, (_, shard) =>
     hubFile(
       "Skylion007/openwebtext",
@@ -36,4 +38,5 @@ export const openwebtext: Dataset = {
     ),
   ),
   text: PLAIN_TEXT,
+  remark: "The digests of the first 7 files are known; the others are pinned on first use.",
 };

@@ -10,6 +10,8 @@ export const pythonStdlib: Dataset = {
   language: "python",
   description: "Modules of Python's standard library.",
   size: "466 files, 8.6 MB of text, 3.9 M GPT-2 tokens",
+  rows: 466,
+  columns: ["path", "text"],
   files: [
     localFile(
       "corpora/python-stdlib/train-00000-of-00001.parquet",

@@ -10,6 +10,8 @@ export const simpleWikipedia: Dataset = {
   language: "en",
   description: "All 241,787 articles of Simple English Wikipedia on 1 November 2023.",
   size: "241,787 documents, 157 MB compressed",
+  rows: 241_787,
+  columns: ["id", "url", "title", "text"],
   files: [
     hubFile(
       "wikimedia/wikipedia",

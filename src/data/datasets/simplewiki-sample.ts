@@ -10,6 +10,8 @@ export const simplewikiSample: Dataset = {
   language: "en",
   description: "A sample of Simple English Wikipedia.",
   size: "1,179 articles, 1.8 MB of text, 0.4 M GPT-2 tokens",
+  rows: 1_179,
+  columns: ["id", "url", "title", "text"],
   files: [
     localFile(
       "corpora/simplewiki-sample/train-00000-of-00001.parquet",

@@ -10,6 +10,8 @@ export const tinystoriesSample: Dataset = {
   language: "en",
   description: "A sample of TinyStories.",
   size: "8,545 stories, 7 MB of text, 1.75 M GPT-2 tokens",
+  rows: 8_545,
+  columns: ["text"],
   files: [
     localFile(
       "corpora/tinystories-sample/train-00000-of-00001.parquet",

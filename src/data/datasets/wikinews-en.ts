@@ -10,6 +10,8 @@ export const wikinewsEn: Dataset = {
   language: "en",
   description: "Articles of English Wikinews.",
   size: "10,433 articles, 16 MB of text, 3.4 M GPT-2 tokens",
+  rows: 10_433,
+  columns: ["id", "url", "title", "text"],
   files: [
     localFile(
       "corpora/wikinews-en/train-00000-of-00001.parquet",

@@ -17,7 +17,9 @@ import { systemErrorCode, UserError } from "../../util/errors.ts";
 import { formatBytes, formatCount } from "../../util/format.ts";
 import { assetPath } from "../../util/package-root.ts";
 import type { Dataset, DatasetFile } from "../datasets/dataset.ts";
+import { datasets } from "../datasets/index.ts";
 import { type DownloadOptions, downloadFile } from "./http.ts";
+import { dropPathOf, resolveListings } from "./listing.ts";
 
 export interface AcquireContext {
   /** Survives a kill: finished and partial downloads lie here until all files are there. */
@@ -41,7 +43,9 @@ interface Acquired {
 }
 
 /** Writes `dataset.json` and `files/` below `folder`. Throws a UserError for what is missing or not as pinned. */
-export async function acquireDataset(dataset: Dataset, folder: string, context: AcquireContext): Promise<void> {
+export async function acquireDataset(named: Dataset, folder: string, context: AcquireContext): Promise<void> {
+  const { work, dataDir } = context;
+  const dataset = await resolveListings(named, { work, dataDir, download: downloadOptions(context) });
   const progress = new Progress(dataset, context);
   const files: (Acquired & { file: DatasetFile })[] = [];
   for (const file of dataset.files) {
@@ -80,6 +84,10 @@ function reportUnpinned(file: DatasetFile, { sha256, local }: Acquired, { log }:
   else log.warn(`${file.path} has no published digest and is taken as it lies in the local folder: ${sha256}`);
 }
 
+function downloadOptions({ http, signal, environment, log }: AcquireContext): DownloadOptions {
+  return { ...http, signal, environment, onRetry: (message) => log.warn(message) };
+}
+
 async function acquireFile(
   dataset: Dataset,
   file: DatasetFile,
@@ -90,11 +98,12 @@ async function acquireFile(
   const { source } = file;
   if (source.kind === "asset") return copyVerified(assetPath(...source.path.split("/")), file, target);
   if (source.kind === "own") return copyVerified(source.path, file, target);
-  const below = source.kind === "data-dir" ? source.path : `${dataset.name}/${file.path}`;
+  if (source.kind === "listing") throw new Error(`${file.path} of ${dataset.name} was not resolved`);
+  const below = source.kind === "data-dir" ? source.path : dropPathOf(dataset, file);
   const local = context.dataDir === undefined ? undefined : path.join(context.dataDir, ...below.split("/"));
   if (local !== undefined && existsSync(local)) return { ...copyVerified(local, file, target), local: true };
   if (source.kind === "data-dir") throw missingLocalFile(dataset, file, local, source.path);
-  return download(source.urls, file, target, context, progress, below);
+  return download(dataset, source.urls, file, target, context, progress);
 }
 
 /** Copies (by reference where the file system can) and digests the copy, so that what is verified is what is kept. */
@@ -136,15 +145,15 @@ function missingLocalFile(dataset: Dataset, file: DatasetFile, local: string | u
 }
 
 async function download(
+  dataset: Dataset,
   urls: readonly string[],
   file: DatasetFile,
   target: string,
   context: AcquireContext,
   progress: Progress,
-  below: string,
 ): Promise<Acquired> {
   const kept = path.join(context.work, "files", ...file.path.split("/"));
-  const acquired = finishedBefore(kept, file) ?? (await fetchTo(kept, urls, file, context, progress, below));
+  const acquired = finishedBefore(kept, file) ?? (await fetchTo(dataset, kept, urls, file, context, progress));
   try {
     linkSync(kept, target); // the copy in `work` stays, so that a kill before the end loses nothing
   } catch (error) {
@@ -155,30 +164,32 @@ async function download(
 }
 
 async function fetchTo(
+  dataset: Dataset,
   kept: string,
   urls: readonly string[],
   file: DatasetFile,
   context: AcquireContext,
   progress: Progress,
-  below: string,
 ): Promise<Acquired> {
   const wanted = { sha256: file.sha256, bytes: file.bytes };
   try {
     const acquired = await downloadFile(urls, wanted, kept, {
-      ...context.http,
-      signal: context.signal,
-      environment: context.environment,
+      ...downloadOptions(context),
       onProgress: (done, total) => progress.within(file, done, total),
-      onRetry: (message) => context.log.warn(message),
     });
     writeFileSync(`${kept}.done`, acquired.sha256);
     return acquired;
   } catch (error) {
     if (!(error instanceof UserError) || error.code !== "DOWNLOAD_FAILED") throw error;
     const folder = context.dataDir ?? "<folder>";
+    const size = file.bytes === undefined ? "" : ` (${formatCount(file.bytes)} bytes)`;
+    const digest = file.sha256 === undefined ? "" : ` It is checked against ${file.sha256}.`;
+    const others = Object.hasOwn(datasets, dataset.name)
+      ? ` All files of the set: stlm-pipeline datasets show ${dataset.name}.`
+      : "";
     throw new UserError(error.message, {
       code: error.code,
-      hint: `${error.hint}\nOr put the file at ${folder}/${below} and pass --data-dir ${folder}.`,
+      hint: `${error.hint}\nOr put the file${size} at ${folder}/${dropPathOf(dataset, file)} and pass --data-dir ${folder}.${digest}${others}`,
       cause: error,
       exitCode: 1,
     });

@@ -1,10 +1,20 @@
-// One attempt at a file: asks for what is missing, appends what comes, and says how it ended. Ending badly is data,
-// not an exception; the caller decides whether to try again, elsewhere, or not at all.
+// One attempt at a file: asks for what is missing, appends what comes, and says how it ended.
 
 import { type Digest, hexOf } from "../../util/digest.ts";
-import { messageOf, systemErrorCode } from "../../util/errors.ts";
+import { UserError } from "../../util/errors.ts";
 import { formatBytes, formatCount, formatDuration } from "../../util/format.ts";
-import { retryAfterMs } from "./backoff.ts";
+import {
+  bodyBytes,
+  type Failure,
+  failureOf,
+  isDiskError,
+  networkReason,
+  refused,
+  retry,
+  StallWatch,
+  strongEtagOf,
+  validatorOf,
+} from "./outcome.ts";
 import type { PartialFile } from "./partial.ts";
 import { RequestRefused, request } from "./request.ts";
 
@@ -20,22 +30,17 @@ export interface AttemptOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Bytes of the file so far, of all its bytes where that is known. */
   readonly onProgress: (done: number, total: number | undefined) => void;
+  /** From so many bytes on, a file of which nothing is there yet is left to several connections. */
+  readonly splitFrom?: number | undefined;
 }
 
 export type Outcome =
   | { readonly kind: "complete" }
-  /** Worth another attempt at the same URL; `waitMs` is what the server asked for. */
-  | { readonly kind: "retry"; readonly reason: string; readonly waitMs?: number }
-  /** This URL will not give the file. `denied`: it wants a token. */
-  | { readonly kind: "refused"; readonly reason: string; readonly denied?: boolean };
+  /** The file is large and the server gives ranges of this version of it: nothing was taken. */
+  | { readonly kind: "split"; readonly bytes: number; readonly etag: string }
+  | Failure;
 
-const retry = (reason: string): Outcome => ({ kind: "retry", reason });
-const refused = (reason: string): Outcome => ({ kind: "refused", reason });
-
-/** Statuses after which the same request may well succeed. */
-const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504]);
-
-/** Throws only for the user's abort and for the local disk. */
+/** Throws only for the user's abort, for the local disk and for settings that cannot be. */
 export async function attempt(
   url: string,
   wanted: Wanted,
@@ -64,7 +69,7 @@ export async function attempt(
     options.signal.throwIfAborted();
     if (watch.signal.aborted) return retry(`no byte came for ${formatDuration(options.stallMs)}`);
     if (error instanceof RequestRefused) return refused(error.message);
-    if (isDiskError(error)) throw error;
+    if (isDiskError(error) || error instanceof UserError) throw error;
     return retry(networkReason(error));
   } finally {
     watch.stop();
@@ -85,10 +90,18 @@ async function receive(
     return early;
   }
   if (response.status === 200) partial.restart();
-  const total = bodyLength(response, partial.bytes);
+  const length = bodyBytes(response);
+  const total = length === undefined ? undefined : partial.bytes + length;
   if (wanted.bytes !== undefined && total !== undefined && total !== wanted.bytes) {
     await response.body?.cancel();
     return refused(`the file there has ${formatCount(total)} bytes instead of ${formatCount(wanted.bytes)}`);
+  }
+  const etag = strongEtagOf(response);
+  if (total !== undefined && total >= (options.splitFrom ?? Number.POSITIVE_INFINITY) && etag !== undefined) {
+    if (response.status === 200 && response.headers.get("accept-ranges") === "bytes") {
+      await response.body?.cancel();
+      return { kind: "split", bytes: total, etag };
+    }
   }
   partial.writeState({ url, validator: validatorOf(response) });
   if (response.body === null) return retry("the answer has no body");
@@ -145,10 +158,7 @@ async function judgeHeaders(
       return refused("it answers with a web page instead of a file");
     return undefined;
   }
-  const waitMs = retryAfterMs(response.headers.get("retry-after"), Date.now());
-  if (TRANSIENT.has(status))
-    return { kind: "retry", reason: `it answers ${status}`, ...(waitMs === undefined ? {} : { waitMs }) };
-  return { kind: "refused", reason: `it answers ${status}`, denied: status === 401 || status === 403 };
+  return failureOf(response);
 }
 
 /** Compares with the pinned digest. Wrong bytes are dropped; those put together from parts get another chance. */
@@ -158,59 +168,4 @@ function check(partial: PartialFile, wanted: Wanted, resumed: boolean): Outcome 
   partial.restart();
   if (resumed) return retry("the parts do not belong together");
   return refused(`wrong bytes: expected ${wanted.sha256}, got sha256:${got}`);
-}
-
-/** Bytes of the whole file, or undefined when the server does not say (or packs the body on the way). */
-function bodyLength(response: Response, have: number): number | undefined {
-  const encoding = response.headers.get("content-encoding");
-  const length = response.headers.get("content-length");
-  if (length === null || (encoding !== null && encoding !== "identity")) return undefined;
-  return have + Number(length);
-}
-
-/** A packed body has no byte ranges that fit ours, and a weak ETag does not promise equal bytes. */
-function validatorOf(response: Response): string | undefined {
-  const encoding = response.headers.get("content-encoding");
-  if (encoding !== null && encoding !== "identity") return undefined;
-  const etag = response.headers.get("etag");
-  if (etag !== null && !etag.startsWith("W/")) return etag;
-  return response.headers.get("last-modified") ?? undefined;
-}
-
-function isDiskError(error: unknown): boolean {
-  return ["ENOSPC", "EDQUOT", "EACCES", "EROFS", "EIO", "EFBIG", "EPERM"].includes(systemErrorCode(error) ?? "");
-}
-
-/** fetch says "fetch failed" or "terminated" and hides why in the cause. */
-function networkReason(error: unknown): string {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  const code = systemErrorCode(cause);
-  const text = messageOf(cause);
-  return code === undefined || text.includes(code) ? text : `${text} (${code})`;
-}
-
-/** Aborts its signal when nothing touched it for `ms`. */
-class StallWatch {
-  private readonly controller = new AbortController();
-  private timer: NodeJS.Timeout;
-
-  constructor(private readonly ms: number) {
-    this.timer = this.start();
-  }
-
-  get signal(): AbortSignal {
-    return this.controller.signal;
-  }
-
-  touch(): void {
-    this.timer.refresh();
-  }
-
-  stop(): void {
-    clearTimeout(this.timer);
-  }
-
-  private start(): NodeJS.Timeout {
-    return setTimeout(() => this.controller.abort(new Error("stalled")), this.ms);
-  }
 }

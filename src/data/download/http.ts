@@ -2,31 +2,25 @@
 
 import { mkdirSync, renameSync } from "node:fs";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Digest } from "../../util/digest.ts";
 import { UserError } from "../../util/errors.ts";
-import { formatDuration } from "../../util/format.ts";
-import { attempt, type Outcome, type Wanted } from "./attempt.ts";
-import { type Backoff, backoffMs } from "./backoff.ts";
+import { attempt, type Wanted } from "./attempt.ts";
+import { type Failure, retry } from "./outcome.ts";
 import { PartialFile } from "./partial.ts";
-import { ignoredProxy } from "./request.ts";
+import { fetchParts } from "./parts.ts";
+import { PartsFile } from "./parts-file.ts";
+import { proxyOf } from "./proxy.ts";
+import { type RetryOptions, retrying } from "./retrying.ts";
 
-export interface DownloadOptions {
-  readonly signal: AbortSignal;
+export interface DownloadOptions extends RetryOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Bytes of the file so far, of all its bytes where that is known. */
   readonly onProgress?: (done: number, total: number | undefined) => void;
-  readonly onRetry?: (message: string) => void;
-  /** Failures in a row, without a new byte between them, before a URL is given up. Default 6. */
-  readonly attempts?: number;
   /** Default one minute. */
   readonly stallMs?: number;
-  /** Default 1 s, doubling up to 2 min. */
-  readonly backoff?: Backoff;
+  /** A file of at least two parts comes over several connections. Default 4 of 32 MiB; one connection for 1. */
+  readonly parts?: { readonly partBytes: number; readonly connections: number };
 }
-
-/** However slowly a server trickles, a URL gets no more attempts than this. */
-const MAX_ATTEMPTS = 200;
 
 /**
  * Fetches the first of `urls` that gives the wanted bytes to `target`. A part lies in `<target>.part` until then and
@@ -40,18 +34,16 @@ export async function downloadFile(
 ): Promise<{ sha256: Digest; bytes: number }> {
   mkdirSync(path.dirname(target), { recursive: true });
   const partial = PartialFile.open(`${target}.part`);
-  const failures: { url: string; outcome: Exclude<Outcome, { kind: "complete" }> }[] = [];
+  const failures: { url: string; outcome: Failure }[] = [];
   try {
     for (const url of urls) {
-      const outcome = await tryUrl(url, wanted, partial, options);
-      if (outcome.kind === "complete") {
-        partial.sync();
-        const result = { sha256: `sha256:${partial.digest()}` as const, bytes: partial.bytes };
-        renameSync(partial.path, target);
-        partial.removeState();
-        return result;
+      const outcome = await tryUrl(url, wanted, partial, target, options);
+      if (outcome.kind !== "complete") failures.push({ url, outcome });
+      else {
+        partial.remove();
+        PartsFile.remove(`${target}.parts`);
+        return { sha256: outcome.sha256, bytes: outcome.bytes };
       }
-      failures.push({ url, outcome });
     }
   } finally {
     partial.close();
@@ -67,40 +59,54 @@ export async function downloadFile(
   });
 }
 
-async function tryUrl(url: string, wanted: Wanted, partial: PartialFile, options: DownloadOptions): Promise<Outcome> {
-  const attempts = options.attempts ?? 6;
-  const backoff = options.backoff ?? { baseMs: 1000, maxMs: 120_000 };
-  let failures = 0;
-  let last: Outcome = { kind: "retry", reason: "no attempt was made" };
-  for (let number = 0; number < MAX_ATTEMPTS && failures < attempts; number++) {
+type UrlOutcome = Failure | { readonly kind: "complete"; readonly sha256: Digest; readonly bytes: number };
+
+async function tryUrl(
+  url: string,
+  wanted: Wanted,
+  partial: PartialFile,
+  target: string,
+  options: DownloadOptions,
+): Promise<UrlOutcome> {
+  const { partBytes = 32 << 20, connections = 4 } = options.parts ?? {};
+  const common = {
+    stallMs: options.stallMs ?? 60_000,
+    signal: options.signal,
+    environment: options.environment,
+    onProgress: options.onProgress ?? (() => {}),
+  };
+  let splitFrom: number | undefined = connections > 1 ? 2 * partBytes : undefined;
+  return retrying<UrlOutcome>(url, process.pid, options, async () => {
     const before = partial.bytes;
-    last = await attempt(url, wanted, partial, {
-      stallMs: options.stallMs ?? 60_000,
-      signal: options.signal,
-      environment: options.environment,
-      onProgress: options.onProgress ?? (() => {}),
+    const outcome = await attempt(url, wanted, partial, { ...common, splitFrom });
+    const progressed = partial.bytes > before;
+    if (outcome.kind === "complete") {
+      partial.sync();
+      renameSync(partial.path, target);
+      return { outcome: { kind: "complete", sha256: `sha256:${partial.digest()}`, bytes: partial.bytes }, progressed };
+    }
+    if (outcome.kind !== "split") return { outcome, progressed };
+    const parts = await fetchParts(url, outcome, wanted, `${target}.parts`, {
+      ...options,
+      ...common,
+      partBytes,
+      connections,
     });
-    if (last.kind !== "retry") return last;
-    failures = partial.bytes > before ? 1 : failures + 1;
-    if (failures >= attempts) break;
-    const asked = Math.min(last.waitMs ?? 0, backoff.maxMs);
-    const waitMs = Math.max(asked, backoffMs(failures - 1, backoff, process.pid));
-    options.onRetry?.(`${new URL(url).host}: ${last.reason}; again in ${formatDuration(waitMs)}`);
-    await sleep(waitMs, undefined, { signal: options.signal });
-  }
-  return last;
+    if (parts.kind === "complete") renameSync(`${target}.parts`, target);
+    if (parts.kind !== "changed") return { outcome: parts, progressed, last: true };
+    splitFrom = undefined; // one connection sees one version of the file
+    return { outcome: retry(parts.reason), progressed };
+  });
 }
 
-function hintFor(outcomes: readonly Outcome[], environment: DownloadOptions["environment"]): string {
+function hintFor(outcomes: readonly Failure[], environment: DownloadOptions["environment"]): string {
   const lines: string[] = [];
   if (outcomes.some((outcome) => outcome.kind === "refused" && outcome.denied === true)) {
     lines.push("The set may ask for an account: accept its terms on the hub and set HF_TOKEN in the environment.");
   }
-  const proxy = ignoredProxy(environment);
+  const proxy = proxyOf(environment);
   if (proxy !== undefined && outcomes.some((outcome) => outcome.kind === "retry")) {
-    lines.push(
-      `${proxy} is set, which this Node.js does not use (from 22.21 on, NODE_USE_ENV_PROXY=1 makes it): fetch the file with another program.`,
-    );
+    lines.push(`The requests went through the proxy of ${proxy.names}: see whether it answers and lets them through.`);
   }
   if (outcomes.some((outcome) => outcome.kind === "retry")) lines.push("What came so far is kept: run again to go on.");
   return lines.length > 0 ? lines.join("\n") : "See whether the address is still right.";

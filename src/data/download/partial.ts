@@ -94,7 +94,9 @@ export class PartialFile {
     closeSync(this.file);
   }
 
-  removeState(): void {
+  /** Takes it off the disk, if it is still there. */
+  remove(): void {
+    rmSync(this.path, { force: true });
     rmSync(this.statePath, { force: true });
   }
 

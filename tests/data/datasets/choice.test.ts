@@ -73,6 +73,7 @@ test("a URL takes a digest with or without its prefix, and its format from the n
   }
   expect(() => expand({ url: "https://example.org/tales" })).toThrow("The format of https://example.org/tales cannot");
   expect(datasetChoiceSchema.safeParse({ url: "file:///etc/passwd" }).success).toBe(false);
+  expect(datasetChoiceSchema.safeParse({ url: "https://me:pa55word@example.org/a.txt" }).success).toBe(false);
   expect(datasetChoiceSchema.safeParse({ url: "https://example.org/a.txt", sha256: "12" }).success).toBe(false);
 });
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { Dataset } from "../../../src/data/datasets/dataset.ts";
 import { datasetNames, datasets } from "../../../src/data/datasets/index.ts";
 import { readDocuments } from "../../../src/data/documents.ts";
+import { compileTemplate } from "../../../src/data/template.ts";
 import { digestFile } from "../../../src/util/digest.ts";
 import { assetPath } from "../../../src/util/package-root.ts";
 import download from "../../../stages/download.ts";
@@ -38,6 +39,29 @@ test("data sets whose HellaSwag or MMLU differs from the published items say so,
   ]);
   expect(noted(datasets["benchmarks-full"])).toEqual([reduced]);
   expect(noted(datasets["benchmarks-hub"])).toEqual([]);
+});
+
+test("each set of the network and of the local folder names its columns or its benchmarks, and where it comes from", () => {
+  for (const dataset of all) {
+    const isMix = new Set(dataset.files.map((file) => file.text ?? file.benchmark)).size > 1;
+    if (!isMix && dataset.name !== "babylm") expect(dataset.columns?.length, dataset.name).toBeGreaterThan(0);
+    expect(URL.canParse(dataset.homepage), dataset.name).toBe(true);
+    for (const name of compileTemplate(dataset.text.template).columns) {
+      if (dataset.kind === "text" && dataset.columns !== undefined) expect(dataset.columns).toContain(name);
+    }
+  }
+});
+
+test("the paper's mix is its four sets one after the other, each with its own template", () => {
+  const { files, kind } = datasets["stlm-mix"];
+  expect(kind).toBe("text");
+  const templates = new Map(files.map((file) => [file.sourceName, file.text?.template]));
+  expect([...templates]).toEqual([
+    ["simple-wikipedia", "{text}"],
+    ["python-code-500k", "Instruction: {instruction}\nOutput: {output}"],
+    ["openhermes", "Question: {conversations.0.value}\nAnswers: {conversations.1.value}"],
+    ["tinystories", "{text}"],
+  ]);
 });
 
 test("files of the hub are named at a pinned revision", () => {

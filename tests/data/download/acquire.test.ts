@@ -3,10 +3,11 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Dataset, DatasetFile } from "../../../src/data/datasets/dataset.ts";
+import { joinDatasets } from "../../../src/data/datasets/join.ts";
 import { readDatasetManifest } from "../../../src/data/datasets/manifest.ts";
 import { type AcquireContext, acquireDataset } from "../../../src/data/download/acquire.ts";
 import type { Digest } from "../../../src/util/digest.ts";
-import { cutAfter, HttpRig, serve, status } from "../../rigs/http-rig.ts";
+import { cutAfter, type Handler, HttpRig, serve, status } from "../../rigs/http-rig.ts";
 import { digestFolder, temporaryFolder } from "../../rigs/stage-rig.ts";
 
 const body = Buffer.from('{"text":"Once upon a time"}\n'.repeat(500));
@@ -155,6 +156,86 @@ describe("the network", () => {
       code: "DOWNLOAD_FAILED",
       hint: expect.stringContaining("put the file at <folder>/tales/part/a.jsonl"),
     });
+    const known = { bytes: body.length, sha256 };
+    const pinned = acquireDataset(datasetOf(remote(rig.origin, known)), temporaryFolder(), contextWith());
+    await expect(pinned).rejects.toMatchObject({
+      hint: expect.stringMatching(new RegExp(`file \\(14,000 bytes\\) at .*checked against ${sha256}`)),
+    });
+  });
+});
+
+describe("a set whose files only the hub knows", () => {
+  const listed = (hub: string): DatasetFile => ({
+    path: "main",
+    format: "jsonl",
+    source: { kind: "listing", repository: "me/tales", ending: ".jsonl", hub },
+  });
+  const entry = (name: string, more: object = {}) => ({
+    type: "file",
+    path: name,
+    size: body.length,
+    oid: "1",
+    ...more,
+  });
+  const lfs = { oid: sha256.slice("sha256:".length), size: body.length, pointerSize: 130 };
+  const answer = (...entries: object[]): Handler => {
+    return (_request, response) => void response.writeHead(200).end(JSON.stringify(entries));
+  };
+
+  test("is fetched in the order of the names with the hub's own digests", async () => {
+    const listing = answer(
+      entry("data/b c.jsonl", { lfs }),
+      entry("README.md"),
+      { type: "directory", path: "data", size: 0 },
+      entry("data/a.jsonl"),
+    );
+    await using rig = await HttpRig.start(listing, serve(body));
+    const folder = temporaryFolder();
+    const context = contextWith();
+    await acquireDataset(datasetOf(listed(rig.origin)), folder, context);
+    expect(readDatasetManifest(folder).files.map((file) => file.path)).toEqual([
+      "main/data/a.jsonl",
+      "main/data/b c.jsonl",
+    ]);
+    expect(rig.requests).toEqual([
+      "/api/datasets/me/tales/tree/main?recursive=true",
+      "/datasets/me/tales/resolve/main/data/a.jsonl",
+      "/datasets/me/tales/resolve/main/data/b%20c.jsonl",
+    ]);
+    expect(context.lines.filter((line) => line.includes("pinned on first use"))).toHaveLength(1);
+  });
+
+  test("is refused where the hub's digest is not that of the bytes", async () => {
+    const listing = answer(entry("a.jsonl", { lfs: { ...lfs, oid: "ab".repeat(32) } }));
+    await using rig = await HttpRig.start(listing, serve(body));
+    const run = acquireDataset(datasetOf(listed(rig.origin)), temporaryFolder(), contextWith());
+    await expect(run).rejects.toThrow(`wrong bytes: expected sha256:${"ab".repeat(32)}, got ${sha256}`);
+  });
+
+  test.each([
+    ["leads out of its folder", answer(entry("../../a.jsonl")), 'names the file "../../a.jsonl"'],
+    ["names nothing that fits", answer(entry("README.md")), "names no *.jsonl file"],
+    ["is no listing", answer({ error: "no" }), "does not say which files tales has"],
+    ["is missing", status(404), "it answers 404"],
+  ])("says where to put its files when the answer %s", async (_what, handler, message) => {
+    await using rig = await HttpRig.start(handler);
+    const run = acquireDataset(datasetOf(listed(rig.origin)), temporaryFolder(), contextWith());
+    await expect(run).rejects.toMatchObject({
+      code: "LISTING_FAILED",
+      message: expect.stringContaining(message),
+      hint: expect.stringContaining("put its *.jsonl files into <folder>/tales/main/ and pass --data-dir"),
+    });
+  });
+
+  test("is taken from the local folder without asking, also as a part of a mix", async () => {
+    const dataDir = temporaryFolder("data");
+    mkdirSync(path.join(dataDir, "tales/main/deep"), { recursive: true });
+    writeFileSync(path.join(dataDir, "tales/main/deep/a.jsonl"), body);
+    writeFileSync(path.join(dataDir, "tales/main/notes.txt"), "no data");
+    const folder = temporaryFolder();
+    const set = datasetOf(listed("http://127.0.0.1:9"));
+    await acquireDataset(joinDatasets([set, { ...set, name: "others", files: [] }]), folder, contextWith({ dataDir }));
+    expect(readDatasetManifest(folder).files.map((file) => file.path)).toEqual(["0-tales/main/deep/a.jsonl"]);
   });
 });
 

@@ -294,10 +294,3 @@ test("an abort ends the download and keeps what came", async () => {
   await expect(run).rejects.toThrow(/abort/i);
   expect(statSync(partOf(target)).size).toBe(5000);
 });
-
-test("a proxy that Node.js does not use is named when the network fails", async () => {
-  await using dead = await HttpRig.start((request) => request.socket.destroy());
-  const environment = { HTTPS_PROXY: "http://proxy:3128" };
-  const run = downloadFile([dead.origin], pinned, newTarget(), options({ environment, attempts: 1 }));
-  await expect(run).rejects.toMatchObject({ hint: expect.stringContaining("HTTPS_PROXY is set") });
-});

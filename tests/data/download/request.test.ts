@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { backoffMs, retryAfterMs } from "../../../src/data/download/backoff.ts";
-import { ignoredProxy, requestHeaders } from "../../../src/data/download/request.ts";
+import { requestHeaders } from "../../../src/data/download/request.ts";
 
 const environment = { HF_TOKEN: "hf_secret" };
 
@@ -42,7 +42,12 @@ test("Retry-After is read as seconds or as a date", () => {
   expect(retryAfterMs(null, now)).toBeUndefined();
 });
 
-test("a proxy variable is reported by its name", () => {
-  expect(ignoredProxy({})).toBeUndefined();
-  expect(ignoredProxy({ https_proxy: "http://proxy" })).toBe("https_proxy");
+test("a token with characters that no header takes is refused without being printed", () => {
+  const secret = "hf_sec\nret";
+  const run = () => requestHeaders(new URL("https://huggingface.co/x"), { HF_TOKEN: secret });
+  expect(run).toThrow("HF_TOKEN holds characters that no token has.");
+  expect(run).not.toThrow(/sec/);
+  expect(requestHeaders(new URL("https://huggingface.co/x"), { HF_TOKEN: "hf_secret\n" })["authorization"]).toBe(
+    "Bearer hf_secret",
+  );
 });

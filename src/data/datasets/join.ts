@@ -1,0 +1,48 @@
+// Several data sets as one, in their order: what a list in pipeline.yaml means.
+
+import { UserError } from "../../util/errors.ts";
+import type { Dataset } from "./dataset.ts";
+
+/** One data set out of several: every file keeps its own text rule, in a folder of its own. */
+export function joinDatasets(parts: readonly Dataset[]): Dataset {
+  const kinds = new Set(parts.map((part) => part.kind));
+  if (kinds.size > 1) {
+    throw new UserError("A mix cannot join texts and benchmarks.", {
+      code: "DATASET_MIX",
+      where: { path: "dataset" },
+      hint: `Give the benchmarks a stage of their own. The mix names: ${parts.map((part) => part.name).join(", ")}.`,
+    });
+  }
+  const unique = (texts: readonly string[]) => [...new Set(texts)];
+  const names = sourceNames(parts);
+  return {
+    name: parts.map((part) => part.name).join("+"),
+    kind: parts[0]!.kind,
+    license: unique(parts.map((part) => part.license)).join(" AND "),
+    homepage: unique(parts.map((part) => part.homepage)).join(" "),
+    language: unique(parts.map((part) => part.language)).join(", "),
+    description: parts.map((part) => part.description).join(" "),
+    size: parts.map((part) => part.size).join("; "),
+    files: parts.flatMap((part, index) =>
+      part.files.map((file) => ({
+        ...file,
+        path: `${index}-${part.name}/${file.path}`,
+        text: file.text ?? part.text,
+        dropPath: file.dropPath ?? `${part.name}/${file.path}`,
+        ...(part.kind === "text" && { sourceName: file.sourceName ?? names[index]! }),
+      })),
+    ),
+    text: parts[0]!.text,
+  };
+}
+
+/** The parts' names, by which weights are given; the second of two that share one gets `-2`. */
+function sourceNames(parts: readonly Dataset[]): string[] {
+  const names: string[] = [];
+  for (const { name } of parts) {
+    let free = name;
+    for (let number = 2; names.includes(free); number++) free = `${name}-${number}`;
+    names.push(free);
+  }
+  return names;
+}

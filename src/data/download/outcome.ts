@@ -1,0 +1,96 @@
+// How a request for a file ended. Ending badly is data, not an exception: the caller decides whether to try again,
+// elsewhere, or not at all.
+
+import { messageOf, systemErrorCode } from "../../util/errors.ts";
+import { retryAfterMs } from "./backoff.ts";
+
+export interface Retry {
+  /** Worth another attempt at the same URL; `waitMs` is what the server asked for. */
+  readonly kind: "retry";
+  readonly reason: string;
+  readonly waitMs?: number;
+}
+
+export interface Refused {
+  /** This URL will not give the file. `denied`: it wants a token. */
+  readonly kind: "refused";
+  readonly reason: string;
+  readonly denied?: boolean;
+}
+
+export type Failure = Retry | Refused;
+
+export const retry = (reason: string): Retry => ({ kind: "retry", reason });
+export const refused = (reason: string): Refused => ({ kind: "refused", reason });
+
+/** Statuses after which the same request may well succeed. */
+const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+/** What a status means that brings no file. */
+export function failureOf(response: Response): Failure {
+  const { status } = response;
+  const waitMs = retryAfterMs(response.headers.get("retry-after"), Date.now());
+  if (!TRANSIENT.has(status))
+    return { kind: "refused", reason: `it answers ${status}`, denied: status === 401 || status === 403 };
+  return { kind: "retry", reason: `it answers ${status}`, ...(waitMs === undefined ? {} : { waitMs }) };
+}
+
+/** Bytes of the body, or undefined when the server does not say (or packs it on the way). */
+export function bodyBytes(response: Response): number | undefined {
+  const length = response.headers.get("content-length");
+  return length === null || isPacked(response) ? undefined : Number(length);
+}
+
+/**
+ * What If-Range may name (RFC 9110, section 13.1.5): a packed body has no byte ranges that fit ours, and a weak ETag
+ * does not promise equal bytes.
+ */
+export function validatorOf(response: Response): string | undefined {
+  return (
+    strongEtagOf(response) ?? (isPacked(response) ? undefined : (response.headers.get("last-modified") ?? undefined))
+  );
+}
+
+export function strongEtagOf(response: Response): string | undefined {
+  const etag = response.headers.get("etag");
+  return etag === null || etag.startsWith("W/") || isPacked(response) ? undefined : etag;
+}
+
+function isPacked(response: Response): boolean {
+  const encoding = response.headers.get("content-encoding");
+  return encoding !== null && encoding !== "identity";
+}
+
+export function isDiskError(error: unknown): boolean {
+  return ["ENOSPC", "EDQUOT", "EACCES", "EROFS", "EIO", "EFBIG", "EPERM"].includes(systemErrorCode(error) ?? "");
+}
+
+/** fetch says "fetch failed" or "terminated" and hides why in the cause. */
+export function networkReason(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const code = systemErrorCode(cause);
+  const text = messageOf(cause);
+  return code === undefined || text.includes(code) ? text : `${text} (${code})`;
+}
+
+/** Aborts its signal when nothing touched it for `ms`. */
+export class StallWatch {
+  private readonly controller = new AbortController();
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(ms: number) {
+    this.timer = setTimeout(() => this.controller.abort(new Error("stalled")), ms);
+  }
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  touch(): void {
+    this.timer.refresh();
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+  }
+}
