@@ -8,7 +8,7 @@ import type { Row } from "./rows.ts";
 
 const run = promisify(execFile);
 const PYTHON = process.env["STLM_TORCH_PYTHON"] ?? "/usr/bin/python3";
-const LIMIT_MS = 300_000;
+const LIMIT_MS = 600_000;
 
 /** glibc would return every large tensor to the kernel, and each step would fault its pages again. */
 const ALLOCATOR = {
@@ -20,6 +20,8 @@ const ALLOCATOR = {
 export interface TorchPeer {
   readonly description: string;
   step(threads: number): Promise<Row[]>;
+  /** What the script prints for these arguments. */
+  json<Result>(args: readonly string[]): Promise<Result>;
 }
 
 /** The peer, or in one sentence why there is none. */
@@ -29,18 +31,21 @@ export async function findTorch(): Promise<TorchPeer | string> {
   if (!existsSync(script)) return `no PyTorch rows: there is no ${script}`;
   const blas = process.env["STLM_TORCH_BLAS"];
   const env = { ...process.env, ...ALLOCATOR, ...(blas === undefined ? {} : { LD_LIBRARY_PATH: blas }) };
-  const python = (args: string[]) => run(PYTHON, args, { env, timeout: LIMIT_MS });
+  const python = (args: string[]) => run(PYTHON, args, { env, timeout: LIMIT_MS, maxBuffer: 1 << 26 });
   let version: string;
   try {
     version = (await python(["-c", "import torch; print(torch.__version__)"])).stdout.trim();
   } catch {
     return `no PyTorch rows: ${PYTHON} cannot import torch`;
   }
+  const json = async <Result>(args: readonly string[]) =>
+    JSON.parse((await python([script, ...args])).stdout) as Result;
   return {
+    json,
     description: `torch ${version}, tuned allocator, ${blas === undefined ? "stock BLAS" : "BLAS of STLM_TORCH_BLAS"}`,
     async step(threads) {
-      const { stdout } = await python([script, "--preset", "nano", "--threads", String(threads)]);
-      const { tokens_per_s, cpu_s_per_step } = JSON.parse(stdout) as { tokens_per_s: number; cpu_s_per_step: number };
+      const args = ["--preset", "nano", "--threads", String(threads)];
+      const { tokens_per_s, cpu_s_per_step } = await json<{ tokens_per_s: number; cpu_s_per_step: number }>(args);
       const name = `nano, ${threads} thread${threads > 1 ? "s" : ""}, PyTorch`;
       return [
         { suite: "train step", name, value: tokens_per_s, unit: "tokens/s" },
