@@ -1,0 +1,239 @@
+// One GPU at work: its memory, its stream, what is queued at once and what is recorded.
+
+import type { DeviceBuffer, DType, Recording } from "../backend.ts";
+import { asCudaMemory, BYTES, CudaMemory, checkRange } from "./buffer.ts";
+import { DevicePool } from "./device-pool.ts";
+import type { DeviceDescription, Driver } from "./driver/driver.ts";
+import { KernelTable, type ModuleSource } from "./driver/modules.ts";
+import { type Graph, Stream } from "./driver/stream.ts";
+import type { Launch, Launcher, LibraryCall } from "./launcher.ts";
+import { Issuer, type Operation } from "./operation.ts";
+import { Trace } from "./trace.ts";
+import { Transfers } from "./transfer.ts";
+import { Workspace } from "./workspace.ts";
+
+export interface DeviceOptions {
+  readonly modules: readonly ModuleSource[];
+  /** Wait after every operation, so that a fault names its kernel; recordings are then issued one by one. */
+  readonly check?: boolean;
+  /** False: recordings are issued one by one even where the driver has graphs. */
+  readonly graphs?: boolean;
+}
+
+export class CudaDevice {
+  readonly launcher: Launcher;
+  readonly stream: Stream;
+  private readonly handle: number;
+  private readonly pool: DevicePool;
+  private readonly kernels: KernelTable;
+  private readonly issuer: Issuer;
+  private readonly workspace: Workspace;
+  private readonly transfers: Transfers;
+  /** Buffers of their own memory that are not freed; those of recordings come and go with them. */
+  private readonly live = new Set<CudaMemory>();
+  private trace: Trace | undefined;
+  private readonly traced: CudaMemory[] = [];
+  /** Buffers from outside that the recording in the making has written so far. */
+  private readonly writtenInTrace = new Set<CudaMemory>();
+  private isOpen = true;
+
+  constructor(
+    private readonly driver: Driver,
+    readonly description: DeviceDescription,
+    private readonly options: DeviceOptions,
+  ) {
+    this.handle = driver.number("cuDeviceGet", description.ordinal);
+    driver.call("cuCtxSetCurrent", driver.make("cuDevicePrimaryCtxRetain", this.handle));
+    this.stream = new Stream(driver);
+    this.pool = new DevicePool(driver);
+    this.kernels = new KernelTable(driver, options.modules);
+    const check = options.check ?? false;
+    this.issuer = new Issuer({ driver, stream: this.stream, kernels: this.kernels, check });
+    this.workspace = new Workspace(this.pool);
+    this.transfers = new Transfers(driver, this.stream);
+    this.launcher = {
+      multiprocessors: description.multiprocessors,
+      launch: (launch: Launch) => this.add({ kind: "launch", launch }),
+      call: (call: LibraryCall) => this.add({ kind: "call", call }),
+      workspace: (bytes: number) => (this.trace ? this.trace.allocate(bytes) : this.workspace.take(bytes)),
+    };
+  }
+
+  /** Each call of a kernel begins with this: the workspace of the one before is free. */
+  beginOperation(): void {
+    this.requireOpen();
+    if (!this.trace) this.workspace.reset();
+  }
+
+  /** Zeros, but in a recording, where contents are undefined. */
+  allocate(dtype: DType, length: number): CudaMemory {
+    this.requireOpen();
+    if (!Number.isInteger(length) || length < 0) throw new RangeError(`allocate: ${length} is not a length`);
+    const bytes = length * BYTES[dtype];
+    const address = this.trace ? this.trace.allocate(bytes) : this.pool.allocate(bytes);
+    const buffer = new CudaMemory(dtype, length, address, this.trace);
+    if (this.trace) this.traced.push(buffer);
+    else {
+      this.live.add(buffer);
+      if (bytes > 0) this.add({ kind: "fill", address, bytes, value: 0 });
+    }
+    return buffer;
+  }
+
+  free(target: DeviceBuffer): void {
+    const buffer = asCudaMemory(target, "free");
+    if (buffer.isFreed) throw new TypeError("free: the buffer was freed before");
+    if (buffer.recording === undefined) {
+      if (this.trace) throw new Error("free: memory from outside a recording cannot be freed in it");
+      this.live.delete(buffer);
+      this.pool.free(buffer.address);
+      if (buffer.copy !== undefined) this.pool.free(buffer.copy);
+    }
+    buffer.retire();
+  }
+
+  write(target: DeviceBuffer, values: Float32Array | Int32Array, offset = 0): void {
+    const buffer = this.outside(target, "write");
+    checkRange(buffer, offset, values.length, "write");
+    if ((buffer.dtype === "i32") !== values instanceof Int32Array) {
+      throw new TypeError(`write: the buffer is ${buffer.dtype}, the values are not`);
+    }
+    this.transfers.write(buffer.address + BigInt(offset * BYTES[buffer.dtype]), buffer.dtype, values);
+    if (buffer.copy !== undefined) this.transfers.write(buffer.copy + BigInt(offset * 2), "bf16", values);
+  }
+
+  read(target: DeviceBuffer, offset = 0, length = target.length - offset): Float32Array | Int32Array {
+    const buffer = this.outside(target, "read");
+    checkRange(buffer, offset, length, "read");
+    return this.transfers.read(buffer.address + BigInt(offset * BYTES[buffer.dtype]), buffer.dtype, length);
+  }
+
+  async readLater(target: DeviceBuffer, offset = 0, length = target.length - offset) {
+    const buffer = this.outside(target, "readLater");
+    checkRange(buffer, offset, length, "readLater");
+    return this.transfers.readLater(buffer.address + BigInt(offset * BYTES[buffer.dtype]), buffer.dtype, length);
+  }
+
+  /**
+   * Gives an f32 buffer its bf16 copy and fills it by `cast(address of the copy, address of the buffer, elements)`. In a recording
+   * the copy of a buffer from outside is filled at once: it outlives the recording.
+   */
+  ensureCopy(target: DeviceBuffer, cast: (copy: bigint, from: bigint, length: number) => void): void {
+    const buffer = asCudaMemory(target, "a kernel");
+    if (buffer.dtype !== "f32" || buffer.copy !== undefined) return;
+    const inside = this.trace !== undefined && buffer.recording === this.trace;
+    const copy = inside ? this.trace!.allocate(buffer.length * 2) : this.pool.allocate(buffer.length * 2);
+    buffer.copy = copy;
+    if (inside) {
+      cast(copy, buffer.address, buffer.length);
+      return;
+    }
+    this.aside(() => cast(copy, buffer.address, buffer.length));
+    if (this.writtenInTrace.has(buffer)) cast(copy, buffer.address, buffer.length);
+  }
+
+  /** Does `work` at once, also while something is recorded. */
+  aside<T>(work: () => T): T {
+    const { trace } = this;
+    this.trace = undefined;
+    try {
+      return work();
+    } finally {
+      this.trace = trace;
+    }
+  }
+
+  /** A kernel other than AdamW, which writes both, has written the buffer: its copy follows. */
+  refreshCopy(target: DeviceBuffer, cast: (copy: bigint, from: bigint, length: number) => void): void {
+    const buffer = asCudaMemory(target, "a kernel");
+    if (this.trace && buffer.recording === undefined) this.writtenInTrace.add(buffer);
+    if (buffer.copy !== undefined) cast(buffer.copy, buffer.address, buffer.length);
+  }
+
+  record(body: () => void): Recording {
+    this.requireOpen();
+    if (this.trace) throw new Error("a recording inside a recording");
+    const trace = new Trace();
+    this.trace = trace;
+    try {
+      body();
+    } finally {
+      this.trace = undefined;
+      for (const buffer of this.traced.splice(0)) buffer.retire();
+      this.writtenInTrace.clear();
+    }
+    const { arenaBytes, placedAt } = trace.finish();
+    const arena = arenaBytes > 0 ? this.pool.allocate(arenaBytes) : undefined;
+    return this.replayable(placedAt(arena ?? 0n), arena);
+  }
+
+  memory(): { allocatedBytes: number; peakBytes: number } {
+    return this.pool.usage();
+  }
+
+  /** All kernels of the modules, for messages and tests. */
+  get kernelNames(): readonly string[] {
+    return this.kernels.names;
+  }
+
+  close(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    const { driver } = this;
+    driver.status("cuStreamSynchronize", this.stream.handle);
+    this.transfers.close();
+    for (const buffer of this.live) buffer.retire();
+    this.live.clear();
+    this.pool.close();
+    this.kernels.close();
+    this.stream.close();
+    driver.status("cuDevicePrimaryCtxRelease_v2", this.handle);
+  }
+
+  private replayable(operations: readonly Operation[], arena: bigint | undefined): Recording {
+    const issue = () => {
+      for (const operation of operations) this.issuer.add(operation);
+    };
+    let graph: Graph | undefined;
+    let isClosed = false;
+    try {
+      this.issuer.prepare(operations);
+      if (this.options.graphs !== false && !this.options.check) graph = this.stream.capture(issue);
+    } catch (error) {
+      if (arena !== undefined) this.pool.free(arena);
+      throw error;
+    }
+    return {
+      replay: () => {
+        this.requireOpen();
+        if (isClosed) throw new Error("the recording was closed");
+        if (graph) graph.launch();
+        else issue();
+      },
+      close: () => {
+        if (isClosed) return;
+        isClosed = true;
+        if (!this.isOpen) return;
+        graph?.close();
+        if (arena !== undefined) this.pool.free(arena);
+      },
+    };
+  }
+
+  private add(operation: Operation): void {
+    this.requireOpen();
+    (this.trace ?? this.issuer).add(operation);
+  }
+
+  /** Memory of its own, outside of any recording. */
+  private outside(target: DeviceBuffer, verb: string): CudaMemory {
+    this.requireOpen();
+    const buffer = asCudaMemory(target, verb);
+    if (this.trace) throw new Error(`${verb}: not in a recording, which would repeat it`);
+    return buffer;
+  }
+
+  private requireOpen(): void {
+    if (!this.isOpen) throw new Error("the cuda device was closed");
+  }
+}

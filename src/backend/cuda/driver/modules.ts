@@ -1,0 +1,133 @@
+// Kernels by name: PTX files of the package, compiled by the driver for the GPU when the first kernel of a file is asked for.
+
+import { HostBlock } from "./api.ts";
+import type { Driver } from "./driver.ts";
+import { CUDA, CudaError, isUnusableImage } from "./errors.ts";
+
+/** CUjit_option: where the compiler writes what it has to say, and how many bytes it may. */
+const JIT_ERROR_LOG = 5;
+const JIT_ERROR_LOG_BYTES = 6;
+const LOG_BYTES = 8192;
+/** CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES; more than 48 KB must be asked for. */
+const MAX_DYNAMIC_SHARED = 8;
+const SHARED_WITHOUT_ASKING = 48 * 1024;
+
+/** One module: the text of a PTX file, and its name for messages. */
+export interface ModuleSource {
+  readonly name: string;
+  readonly ptx: string;
+}
+
+interface KernelFunction {
+  readonly handle: bigint;
+  /** Dynamic shared memory that was asked for so far. */
+  sharedBytes: number;
+}
+
+/** `.version 7.8` of a PTX text, as 78. */
+export function ptxVersion(ptx: string): number | undefined {
+  const found = /^\.version\s+(\d+)\.(\d+)/m.exec(ptx);
+  return found ? Number(found[1]) * 10 + Number(found[2]) : undefined;
+}
+
+/** `12.8` of 12080, as cuDriverGetVersion counts. */
+export function cudaVersion(version: number): string {
+  return `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`;
+}
+
+export class KernelTable {
+  private readonly sourceOf = new Map<string, ModuleSource>();
+  private readonly modules = new Map<ModuleSource, bigint>();
+  private readonly functions = new Map<string, KernelFunction>();
+  /** Host memory that the driver reads while a module loads, kept from the garbage collector. */
+  private readonly held: HostBlock[] = [];
+
+  constructor(
+    private readonly driver: Driver,
+    sources: readonly ModuleSource[],
+  ) {
+    for (const source of sources) {
+      for (const [, kernel] of source.ptx.matchAll(/\.entry\s+([\w$]+)/g)) this.sourceOf.set(kernel!, source);
+    }
+  }
+
+  get names(): readonly string[] {
+    return [...this.sourceOf.keys()].sort();
+  }
+
+  /** The handle for cuLaunchKernel. Throws a UserError where the driver cannot compile the module. */
+  find(name: string, sharedBytes = 0): bigint {
+    let kernel = this.functions.get(name);
+    if (!kernel) {
+      kernel = { handle: this.load(name), sharedBytes: SHARED_WITHOUT_ASKING };
+      this.functions.set(name, kernel);
+    }
+    if (sharedBytes > kernel.sharedBytes) {
+      this.driver.call("cuFuncSetAttribute", kernel.handle, MAX_DYNAMIC_SHARED, sharedBytes);
+      kernel.sharedBytes = sharedBytes;
+    }
+    return kernel.handle;
+  }
+
+  private load(name: string): bigint {
+    const source = this.sourceOf.get(name);
+    if (!source) throw new Error(`no module of the package has a kernel ${name}`);
+    let module = this.modules.get(source);
+    if (module === undefined) {
+      module = this.compile(source);
+      this.modules.set(source, module);
+    }
+    const handle = this.driver.make("cuModuleGetFunction", module, this.hold(hostText(name)).address);
+    this.held.length = 0;
+    return handle;
+  }
+
+  private compile({ name, ptx }: ModuleSource): bigint {
+    const { driver } = this;
+    const log = this.hold(new HostBlock(LOG_BYTES));
+    const options = this.hold(new HostBlock(64));
+    const values = this.hold(new HostBlock(64));
+    options.view.setInt32(0, JIT_ERROR_LOG, true);
+    options.view.setInt32(4, JIT_ERROR_LOG_BYTES, true);
+    values.view.setBigUint64(0, log.address, true);
+    values.view.setBigUint64(8, BigInt(LOG_BYTES), true);
+    const image = this.hold(hostText(ptx)).address;
+    const status = driver.status("cuModuleLoadDataEx", driver.out.address, image, 2, options.address, values.address);
+    if (status === CUDA.success) return driver.out.view.getBigUint64(0, true);
+    if (!isUnusableImage(status)) throw driver.errorOf(status, "cuModuleLoadDataEx");
+    throw this.refused(status, { name, ptx }, log.text().trim());
+  }
+
+  private refused(status: number, { name, ptx }: ModuleSource, log: string): CudaError {
+    const { name: code, text } = this.driver.nameOf(status);
+    const version = ptxVersion(ptx);
+    const kernels = version === undefined ? "PTX" : `PTX ${Math.floor(version / 10)}.${version % 10}`;
+    return new CudaError(
+      status,
+      `The NVIDIA driver (CUDA ${cudaVersion(this.driver.version)}) cannot compile ${name} for this GPU: ${code}${text ? `, ${text}` : ""}.${log ? `\n${log}` : ""}`,
+      {
+        code: "CUDA_DRIVER_TOO_OLD",
+        hint: `The kernels are ${kernels} for compute capability 8.0: install NVIDIA driver 520 (CUDA 11.8) or newer.`,
+      },
+    );
+  }
+
+  private hold(block: HostBlock): HostBlock {
+    this.held.push(block);
+    return block;
+  }
+
+  close(): void {
+    for (const module of this.modules.values()) this.driver.status("cuModuleUnload", module);
+    this.modules.clear();
+    this.functions.clear();
+  }
+}
+
+/** A zero-terminated text at a fixed address. */
+function hostText(text: string): HostBlock {
+  const bytes = new TextEncoder().encode(text);
+  const block = new HostBlock(bytes.length + 1);
+  new Uint8Array(block.view.buffer).set(bytes);
+  return block;
+}

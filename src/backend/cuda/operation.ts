@@ -1,0 +1,101 @@
+// What can be queued on the device's stream: kernels, fills and calls of a library. The same list of operations is issued
+// at once, or remembered, moved to its place in memory and repeated.
+
+import { HostBlock } from "./driver/api.ts";
+import type { Driver } from "./driver/driver.ts";
+import type { KernelTable } from "./driver/modules.ts";
+import type { Stream } from "./driver/stream.ts";
+import type { KernelArgument, Launch, LibraryCall } from "./launcher.ts";
+
+export type Operation =
+  | { readonly kind: "launch"; readonly launch: Launch }
+  | { readonly kind: "fill"; readonly address: bigint; readonly bytes: number; readonly value: number }
+  | { readonly kind: "call"; readonly call: LibraryCall };
+
+/** Something that takes operations in the order in which they are to run. */
+export interface OperationQueue {
+  add(operation: Operation): void;
+}
+
+/** Every address that the operation reads or writes; null pointers too. */
+export function addressesOf(operation: Operation): bigint[] {
+  switch (operation.kind) {
+    case "launch":
+      return operation.launch.args.flatMap((arg) => (arg.type === "pointer" ? [arg.value] : []));
+    case "fill":
+      return [operation.address];
+    case "call":
+      return [...operation.call.addresses];
+  }
+}
+
+/** The same operation on other memory. */
+export function relocated(operation: Operation, relocate: (address: bigint) => bigint): Operation {
+  switch (operation.kind) {
+    case "launch": {
+      const move = (arg: KernelArgument): KernelArgument =>
+        arg.type === "pointer" ? { type: "pointer", value: relocate(arg.value) } : arg;
+      return { kind: "launch", launch: { ...operation.launch, args: operation.launch.args.map(move) } };
+    }
+    case "fill":
+      return { ...operation, address: relocate(operation.address) };
+    case "call":
+      return { kind: "call", call: { ...operation.call, addresses: operation.call.addresses.map(relocate) } };
+  }
+}
+
+/** CUDA allows 4,096 bytes of parameters; each takes 8 here, whatever its size. */
+const MOST_ARGUMENTS = 512;
+
+export interface IssuerOptions {
+  readonly driver: Driver;
+  readonly stream: Stream;
+  readonly kernels: KernelTable;
+  /** Wait after every operation, so that a fault names its kernel. */
+  readonly check: boolean;
+}
+
+/** Hands operations to the driver at once. */
+export class Issuer implements OperationQueue {
+  private readonly args = new HostBlock(MOST_ARGUMENTS * 8);
+  /** Pointers to the arguments: always the same, so that a launch only writes values. */
+  private readonly pointers = new HostBlock(MOST_ARGUMENTS * 8);
+
+  constructor(private readonly options: IssuerOptions) {
+    for (let i = 0; i < MOST_ARGUMENTS; i++) {
+      this.pointers.view.setBigUint64(i * 8, this.args.address + BigInt(i * 8), true);
+    }
+  }
+
+  /** Compiles what the operations need: under capture the driver refuses to load modules. */
+  prepare(operations: readonly Operation[]): void {
+    for (const operation of operations) {
+      if (operation.kind === "launch") this.options.kernels.find(operation.launch.kernel, operation.launch.sharedBytes);
+    }
+  }
+
+  add(operation: Operation): void {
+    const { driver, stream, check } = this.options;
+    if (operation.kind === "launch") this.launch(operation.launch);
+    else if (operation.kind === "call") operation.call.issue(operation.call.addresses, stream.handle);
+    else driver.call("cuMemsetD8Async", operation.address, operation.value, operation.bytes, stream.handle);
+    if (check) stream.synchronize();
+  }
+
+  private launch({ kernel, grid, threads, sharedBytes = 0, args }: Launch): void {
+    const { driver, stream, kernels } = this.options;
+    // Nothing to compute: no rows, say. The driver refuses an empty grid.
+    if (grid.some((blocks) => blocks === 0)) return;
+    const handle = kernels.find(kernel, sharedBytes);
+    const { view } = this.args;
+    for (const [i, { type, value }] of args.entries()) {
+      if (type === "pointer") view.setBigUint64(i * 8, value, true);
+      else if (type === "f32") view.setFloat32(i * 8, value, true);
+      else if (type === "i32") view.setInt32(i * 8, value, true);
+      else view.setUint32(i * 8, value, true);
+    }
+    driver.noteKernel({ kernel, grid, threads });
+    const { address } = this.pointers;
+    driver.call("cuLaunchKernel", handle, ...grid, threads, 1, 1, sharedBytes, stream.handle, address, 0);
+  }
+}
