@@ -13,10 +13,11 @@ import { Transformer } from "../src/models/transformer.ts";
 import { TransformerLanguageModel } from "../src/models/transformer-language-model.ts";
 import { defineStage } from "../src/pipeline/stage.ts";
 import { Checkpoints } from "../src/train/checkpoint.ts";
+import { dropoutScheduleSchema } from "../src/train/dropout-schedules.ts";
 import { train } from "../src/train/loop.ts";
 import { scheduleNames } from "../src/train/schedules.ts";
 import { Trainer } from "../src/train/trainer.ts";
-import { prettyCanonicalJson } from "../src/util/canonical-json.ts";
+import { canonicalJson, prettyCanonicalJson } from "../src/util/canonical-json.ts";
 
 /** Tokens computed at once where `microBatch` is not given: enough to keep matrix products busy on a CPU. */
 const MICRO_BATCH_TOKENS = 2048;
@@ -35,6 +36,7 @@ const params = z
     minLearningRate: z.number().min(0).describe("Where the schedule ends"),
     warmupSteps: z.int().min(0),
     schedule: z.enum(scheduleNames).default("cosine"),
+    dropoutSchedule: dropoutScheduleSchema.optional(),
     weightDecay: z.number().min(0).default(0.1).describe("Of matrices; gains and biases do not decay"),
     beta1: z.number().min(0).lt(1).default(0.9),
     beta2: z.number().min(0).lt(1).default(0.95),
@@ -77,26 +79,34 @@ export default defineStage({
       model.allocate(backend, { seed, gradients: true });
       const { contextWindow } = config;
       const microBatch = params.microBatch ?? Math.max(1, Math.floor(MICRO_BATCH_TOKENS / contextWindow));
-      const options = { ...params, contextWindow, microBatch, seed };
+      const { dropoutSchedule } = params;
+      const dropout = dropoutSchedule && { probability: config.dropout, schedule: dropoutSchedule };
+      const options = { ...params, contextWindow, microBatch, seed, dropout };
       const trainer = new Trainer(backend, model, shards.split("train"), options);
       const documents = leadingDocuments(shards.split("validation").documents(), params.evalTokens);
       if (documents.length === 0) log.warn("The validation split is empty: there is no validation loss");
       const languageModel = new TransformerLanguageModel(backend, model);
 
+      const flopsPerToken = trainingFlopsPerToken(config);
+      const peakBytes = () => backend.memory().peakBytes;
+      const measuredSpeed = (tokens: number, ms: number) => speedOf(tokens, ms, flopsPerToken, backend.info.peakFlops);
       const identity = { params, seed, shards: inputs.shards.digest, device: backend.info.determinismClass };
       const result = await train(trainer, {
         ...params,
         checkpoints: new Checkpoints(path.join(work, "checkpoints"), identity, (message) => log.warn(message)),
         evaluate: (signal) => evaluateHeldOut(languageModel, documents, endOfText, signal),
         signal,
-        progress: (step, note) => log.progress(step, params.steps, "steps", note),
+        progress: (step, note, stepMs) => {
+          log.info(canonicalJson({ step, ...measuredSpeed(params.batchTokens, stepMs), peak_bytes: peakBytes() }));
+          log.progress(step, params.steps, "steps", note);
+        },
       });
 
       const { model: _, ...training } = params;
       saveModel(outputs.model.path(), model, backend, { tokenizer, training, seed });
       writeFileSync(outputs.model.path("metrics.jsonl"), result.metrics.text());
       const { diverged, trainLoss, evaluation } = result;
-      const flops = trainingFlopsPerToken(config) * trainer.tokens;
+      const flops = flopsPerToken * trainer.tokens;
       const summary = {
         status: diverged === undefined ? "completed" : "diverged",
         reason: diverged,
@@ -112,14 +122,32 @@ export default defineStage({
       const { steps, trainingMs, resumedFrom } = result.measured;
       if (diverged !== undefined) log.warn(`Training diverged: ${diverged}. The run is kept as a result.`);
       if (resumedFrom > 0) log.measure("resumed_from_step", resumedFrom);
-      if (steps > 0) log.measure("tokens_per_second", (steps * params.batchTokens * 1000) / trainingMs);
+      if (steps > 0) {
+        const speed = measuredSpeed(steps * params.batchTokens, trainingMs);
+        for (const [name, value] of Object.entries(speed)) log.measure(name, value);
+      }
       log.measure("seconds", (performance.now() - started) / 1000);
-      log.measure("peak_bytes", backend.memory().peakBytes);
+      log.measure("peak_bytes", peakBytes());
       log.measure("flops", flops);
       log.measure("device", backend.info.description);
+      for (const [name, value] of Object.entries(backend.measures?.() ?? {})) log.measure(name, value);
     } finally {
       backend.close();
       shards.close();
     }
   },
 });
+
+/**
+ * Tokens a second, and the operations that the model needs for them: as a share of the device's peak where that is known (model
+ * FLOP utilisation; Chowdhery et al. 2022, appendix B). Measured, so for the log and the run record, never for an artifact.
+ */
+function speedOf(tokens: number, ms: number, flopsPerToken: number, peakFlops: number | undefined) {
+  const tokensPerSecond = (tokens * 1000) / ms;
+  const flopsPerSecond = tokensPerSecond * flopsPerToken;
+  return {
+    tokens_per_second: tokensPerSecond,
+    model_flops_per_second: flopsPerSecond,
+    ...(peakFlops === undefined ? {} : { model_flop_utilization: flopsPerSecond / peakFlops }),
+  };
+}

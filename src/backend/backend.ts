@@ -28,6 +28,8 @@ export interface DeviceInfo {
   readonly determinismClass: string;
   /** For people and the run record: `cpu (avx512, 2 threads, gcc 12.2.0)`. */
   readonly description: string;
+  /** Floating-point operations a second that matrix products could reach at most in this precision, where that is known. */
+  readonly peakFlops?: number | undefined;
 }
 
 /** Work that a device remembers; see `Backend.record`. */
@@ -68,6 +70,8 @@ export interface Backend {
   record?(body: () => void): Recording;
   /** Bytes now allocated and the most ever allocated. */
   memory(): { allocatedBytes: number; peakBytes: number };
+  /** What else the device knows of the work since it was opened, for the run record: `energy_joules`, `driver`. */
+  measures?(): Readonly<Record<string, number | string>>;
   /** Release everything: memory, threads. The backend cannot be used afterwards. */
   close(): void;
 }

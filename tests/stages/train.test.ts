@@ -60,7 +60,7 @@ describe("the train stage", () => {
     runStage(train, { params, inputs: { shards }, ...options });
 
   test("writes weights, configuration, curve and summary, and measures the run", async () => {
-    const { outputs, measures, progress } = await run();
+    const { outputs, measures, progress, log } = await run();
     const config = readJson(outputs.model, "config.json");
     expect(config).toMatchObject({ parameters: 6_080, tokenizer, seed: 1, training: { steps: 6, precision: "f32" } });
     expect(config.model).toMatchObject({ vocabSize: VOCABULARY, dropout: 0.1, positions: "rope" });
@@ -75,6 +75,14 @@ describe("the train stage", () => {
     expect(measures).toMatchObject({ device: expect.stringContaining("reference"), flops: summary.flops });
     expect(measures["peak_bytes"]).toBeGreaterThan(6_080 * 16); // weights, gradients and two moments
     expect(progress.at(-1)).toEqual({ done: 6, total: 6, unit: "steps" });
+    const perStep = log.flatMap((line) =>
+      line.startsWith("info: {") ? [JSON.parse(line.slice("info: ".length))] : [],
+    );
+    expect(perStep.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+    for (const measured of [...perStep, measures]) {
+      expect(measured.model_flops_per_second / measured.tokens_per_second).toBeCloseTo(summary.flops / 192, 3);
+      expect(measured.peak_bytes).toBeGreaterThan(0);
+    }
   });
 
   test("the same seed gives the same bytes and another seed other ones", async () => {
