@@ -129,6 +129,15 @@ function buildProgram(): Command {
     .addHelpText("after", example('sample train[model=baseline,seed=1] "Once upon a time"'))
     .action(exitCodeOf(async () => (await import("./commands/sample.ts")).sample));
   program
+    .command("datasets")
+    .description("the data sets that pipeline.yaml may name; `show` prints the data card of one")
+    .argument("[action]", "`show`; without it, the list")
+    .argument("[name]", "a data set")
+    .option("-C, --directory <dir>", "the lab", ".")
+    .option("--json", "print one JSON document", false)
+    .addHelpText("after", example("datasets", "datasets show openwebtext", "datasets show simple-wikipedia --json"))
+    .action(exitCodeOf(async () => (await import("./commands/datasets.ts")).datasets));
+  program
     .command("init")
     .description("make a lab: a folder with a pipeline.yaml that runs")
     .addArgument(new Argument("<dir>", "the new folder").argParser(nonEmpty))

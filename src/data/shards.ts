@@ -45,8 +45,8 @@ export interface SplitReader {
    * in `out` if given. Throws a RangeError when they are not all inside the stream.
    */
   readWindow(start: number, length: number, out?: Int32Array): Int32Array;
-  /** Every document once, in the order of the corpus. */
-  documents(): Iterable<ShardDocument>;
+  /** Every document once, in the order of the corpus, from number `start` on; those before it are not read. */
+  documents(start?: number): Iterable<ShardDocument>;
   /** Closes the files; also done by the set's close(). */
   close(): void;
 }
@@ -141,10 +141,11 @@ class FileSplit implements SplitReader {
     return out;
   }
 
-  *documents(): Iterable<ShardDocument> {
+  *documents(start = 0): Iterable<ShardDocument> {
     let at = 0;
+    let number = 0;
     for (const [tokens, bytes, characters] of this.readIndex()) {
-      yield { ids: this.readWindow(at, tokens), bytes, characters };
+      if (number++ >= start) yield { ids: this.readWindow(at, tokens), bytes, characters };
       at += tokens + 1;
     }
   }

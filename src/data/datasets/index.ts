@@ -1,7 +1,7 @@
 // The data sets that pipeline.yaml may name.
 
 import { arcChallenge, arcEasy } from "./arc.ts";
-import { babylm } from "./babylm.ts";
+import { babylm, babylm100m } from "./babylm.ts";
 import { benchmarksFull } from "./benchmarks-full.ts";
 import { benchmarksHub } from "./benchmarks-hub.ts";
 import { blimp } from "./blimp.ts";
@@ -55,6 +55,7 @@ export const datasets = {
   "python-code-500k": pythonCode500k,
   "stlm-mix": stlmMix,
   babylm,
+  "babylm-100m": babylm100m,
   "benchmarks-hub": benchmarksHub,
   blimp,
   hellaswag,

@@ -12,6 +12,7 @@ export const stlmMix = {
   name: "stlm-mix",
   homepage: "https://arxiv.org/abs/2405.14159",
   description: "The paper's mix: Simple English Wikipedia, Python code, OpenHermes 2.5 and TinyStories, each whole.",
+  language: "en, python",
   size: "4 sets, about 3.9 M documents",
   remark:
     "Templates as in the paper's loader, but TinyStories by its one column {text}: the loader asks for {title} and {story}, which that set has not.",
