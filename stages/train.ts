@@ -13,7 +13,7 @@ import { Transformer } from "../src/models/transformer.ts";
 import { TransformerLanguageModel } from "../src/models/transformer-language-model.ts";
 import { defineStage } from "../src/pipeline/stage.ts";
 import { Checkpoints } from "../src/train/checkpoint.ts";
-import { dropoutScheduleSchema } from "../src/train/dropout-schedules.ts";
+import { dropoutScheduleSchema, hasNoEffect } from "../src/train/dropout-schedules.ts";
 import { train } from "../src/train/loop.ts";
 import { scheduleNames } from "../src/train/schedules.ts";
 import { Trainer } from "../src/train/trainer.ts";
@@ -80,6 +80,9 @@ export default defineStage({
       const { contextWindow } = config;
       const microBatch = params.microBatch ?? Math.max(1, Math.floor(MICRO_BATCH_TOKENS / contextWindow));
       const { dropoutSchedule } = params;
+      if (dropoutSchedule && hasNoEffect(dropoutSchedule, params.steps)) {
+        log.warn(`dropoutSchedule asks for the same dropout at all ${params.steps} steps`);
+      }
       const dropout = dropoutSchedule && { probability: config.dropout, schedule: dropoutSchedule };
       const options = { ...params, contextWindow, microBatch, seed, dropout };
       const trainer = new Trainer(backend, model, shards.split("train"), options);

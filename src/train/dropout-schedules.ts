@@ -6,35 +6,45 @@ import { z } from "zod";
 const step = z.int().min(0);
 const share = z.number().min(0).max(1);
 
+const EXAMPLE = "must be a mapping such as { shape: early, until: 5000 }";
+
 export const dropoutScheduleSchema = z
-  .discriminatedUnion("shape", [
-    z.strictObject({ shape: z.literal("constant") }),
-    z.strictObject({
-      shape: z.literal("early"),
-      until: step.describe("From this step on nothing is dropped"),
-    }),
-    z.strictObject({
-      shape: z.literal("late"),
-      from: step.describe("Before this step nothing is dropped"),
-    }),
-    z
-      .strictObject({
-        shape: z.literal("linear"),
-        start: share.describe("Share of model.dropout at step `from` and before"),
-        end: share.describe("Share of model.dropout at step `until` and after"),
-        from: step.default(0),
-        until: step.optional().describe("Where not given: the run's last step"),
-      })
-      .refine(({ from, until }) => until === undefined || from < until, {
-        path: ["until"],
-        message: "until must be above from: the straight line goes from one to the other",
+  .discriminatedUnion(
+    "shape",
+    [
+      z.strictObject({ shape: z.literal("constant") }),
+      z.strictObject({
+        shape: z.literal("early"),
+        until: step.describe("From this step on nothing is dropped"),
       }),
-    z.strictObject({
-      shape: z.literal("triangle"),
-      cycles: z.int().min(1).default(4).describe("Times that dropout rises and falls again, in equal parts of the run"),
-      trough: share.default(0).describe("Share of model.dropout at the low points; the peaks are 1"),
-    }),
-  ])
+      z.strictObject({
+        shape: z.literal("late"),
+        from: step.describe("Before this step nothing is dropped"),
+      }),
+      z
+        .strictObject({
+          shape: z.literal("linear"),
+          start: share.describe("Share of model.dropout at step `from` and before"),
+          end: share.describe("Share of model.dropout at step `until` and after"),
+          from: step.default(0),
+          until: step.optional().describe("Where not given: the run's last step"),
+        })
+        .refine(({ from, until }) => until === undefined || from < until, {
+          path: ["until"],
+          message: "until must be above from: the straight line goes from one to the other",
+        }),
+      z.strictObject({
+        shape: z.literal("triangle"),
+        cycles: z
+          .int()
+          .min(1)
+          .default(4)
+          .describe("Times that dropout rises and falls again, in equal parts of the run"),
+        trough: share.default(0).describe("Share of model.dropout at the low points; the peaks are 1"),
+      }),
+    ],
+    { error: ({ input }) => (typeof input === "object" && input !== null ? undefined : EXAMPLE) },
+  )
   .describe("How dropout changes with the step: shares of model.dropout, from 0 to 1");
 
 export type DropoutSchedule = z.infer<typeof dropoutScheduleSchema>;
@@ -59,4 +69,12 @@ export function dropoutShare(schedule: DropoutSchedule, step: number, steps: num
       return schedule.trough + (1 - schedule.trough) * (1 - Math.abs(2 * turn - 1));
     }
   }
+}
+
+/** Whether a schedule other than `constant` comes to the same at every step of a run of `steps`: it begins or ends too late. */
+export function hasNoEffect(schedule: DropoutSchedule, steps: number): boolean {
+  if (schedule.shape === "constant") return false;
+  const first = dropoutShare(schedule, 0, steps);
+  for (let step = 1; step < steps; step++) if (dropoutShare(schedule, step, steps) !== first) return false;
+  return true;
 }

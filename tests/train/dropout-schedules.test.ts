@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { dropoutScheduleSchema, dropoutShare } from "../../src/train/dropout-schedules.ts";
+import { dropoutScheduleSchema, dropoutShare, hasNoEffect } from "../../src/train/dropout-schedules.ts";
 import { tinyTrainer } from "./rig.ts";
 
 const shares = (schedule: object, steps: readonly number[], runLength = 100) =>
@@ -50,6 +50,7 @@ test("a share stays between 0 and 1 at any step of any run", () => {
 test("a shape that does not exist, lacks its step or runs backwards is refused", () => {
   const messages = (schedule: object) =>
     dropoutScheduleSchema.safeParse(schedule).error!.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+  expect(dropoutScheduleSchema.safeParse("early").error!.issues[0]!.message).toContain("{ shape: early, until: 5000 }");
   expect(messages({ shape: "sometimes" }).join()).toContain("shape");
   expect(messages({ shape: "early" }).join()).toContain("until");
   expect(messages({ shape: "late", from: -1 }).join()).toContain("from");
@@ -57,6 +58,19 @@ test("a shape that does not exist, lacks its step or runs backwards is refused",
   expect(messages({ shape: "linear", start: 0, end: 1, from: 9, until: 9 })).toEqual([
     "until: until must be above from: the straight line goes from one to the other",
   ]);
+});
+
+test("a schedule whose turn lies beyond the run is known to have no effect", () => {
+  const without = [
+    { shape: "early", until: 9 },
+    { shape: "late", from: 9 },
+    { shape: "linear", start: 0, end: 1, from: 9 },
+  ];
+  const having = [{ shape: "constant" }, { shape: "early", until: 8 }, { shape: "triangle" }];
+  const effects = (all: readonly object[]) =>
+    all.map((schedule) => hasNoEffect(dropoutScheduleSchema.parse(schedule), 9));
+  expect(effects(without)).toEqual([true, true, true]);
+  expect(effects(having)).toEqual([false, false, false]);
 });
 
 test("early dropout trains like constant dropout until it ends and like none afterwards, and constant like no schedule", () => {
