@@ -9,9 +9,10 @@ const CHANCE = 1 / 256;
 
 export class MinHasher {
   private readonly words = new WordHashes();
-  private readonly multipliers: Uint32Array;
-  private readonly summands: Uint32Array;
-  private readonly minima: Uint32Array;
+  // Signed, so that the inner loop stays within V8's small integers.
+  private readonly multipliers: Int32Array;
+  private readonly summands: Int32Array;
+  private readonly minima: Int32Array;
 
   /** `length` values a signature, over shingles of `shingleWords` words. */
   constructor(
@@ -19,9 +20,9 @@ export class MinHasher {
     private readonly shingleWords: number,
   ) {
     const random = new CounterRandom(0, PURPOSE.minhash);
-    this.multipliers = Uint32Array.from({ length }, (_, index) => random.uint32(2 * index) | 1);
-    this.summands = Uint32Array.from({ length }, (_, index) => random.uint32(2 * index + 1));
-    this.minima = new Uint32Array(length);
+    this.multipliers = Int32Array.from({ length }, (_, index) => random.uint32(2 * index) | 1);
+    this.summands = Int32Array.from({ length }, (_, index) => random.uint32(2 * index + 1));
+    this.minima = new Int32Array(length);
   }
 
   /**
@@ -33,13 +34,13 @@ export class MinHasher {
     const count = words.read(text);
     if (count === 0) return false;
     const size = Math.min(count, this.shingleWords);
-    minima.fill(0xffffffff);
+    minima.fill(0x7fffffff);
     for (let word = 0; word + size <= count; word++) {
       words.ngram(word, size);
-      const shingle = words.first;
+      const shingle = words.first | 0;
       for (let index = 0; index < length; index++) {
         // An odd multiplier makes a permutation of all 32-bit values (Bohman, Cooper & Frieze 2000).
-        const value = (Math.imul(shingle, multipliers[index]!) + summands[index]!) >>> 0;
+        const value = (Math.imul(shingle, multipliers[index]!) + summands[index]!) | 0;
         if (value < minima[index]!) minima[index] = value;
       }
     }
