@@ -98,7 +98,7 @@ function trace(seed: number): number[] {
       continue;
     }
     // The gate and the value of SwiGLU are two matrices there and one here.
-    const halves = /feedForward\..*(gate|up|in|first)/i.test(name) && shape[0] === 2 * config.ffnDim ? 2 : 1;
+    const halves = name.endsWith("feedForward.input.weight") ? 2 : 1;
     const [columns, size] = [shape[1]!, (shape[0]! * shape[1]!) / halves];
     const keys = Array.from({ length: halves }, () => hash32(1000 * seed + matrix++));
     rules.set(name, (i) => hashUniform(i % size, keys[Math.floor(i / size)]!) / Math.sqrt(columns));
