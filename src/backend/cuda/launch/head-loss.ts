@@ -14,8 +14,13 @@ import type { GemmProvider } from "./gemm.ts";
 const CHUNK_BYTES = 2 ** 29;
 const ROW_MULTIPLE = 128;
 
-/** Targets are on the device: one outside -1..V-1 gives a loss, and a row of gradients, of NaN. */
-export function launchHeadLoss(launcher: Launcher, provider: GemmProvider, call: HeadLossArgs): void {
+/** Targets are on the device: one outside -1..V-1 gives a loss, and a row of gradients, of NaN. `chunkBytes` bounds the logits in memory. */
+export function launchHeadLoss(
+  launcher: Launcher,
+  provider: GemmProvider,
+  call: HeadLossArgs,
+  chunkBytes = CHUNK_BYTES,
+): void {
   const { N, C, V, gradientScale = 1 } = call;
   const losses = checked(call.losses, "f32", N, "headLoss.losses").address;
   const x = checked(call.x, "bf16", N * C, "headLoss.x").address;
@@ -28,7 +33,7 @@ export function launchHeadLoss(launcher: Launcher, provider: GemmProvider, call:
 
   // Rows begin on 16 bytes.
   const stride = Math.ceil(V / 8) * 8;
-  const chunk = rowsPerChunk(N, stride * 2);
+  const chunk = rowsPerChunk(N, stride * 2, chunkBytes);
   const logits = launcher.workspace(Math.min(chunk, N) * stride * 2);
   for (let first = 0; first < N; first += chunk) {
     const rows = Math.min(chunk, N - first);
@@ -64,7 +69,7 @@ export function launchHeadLoss(launcher: Launcher, provider: GemmProvider, call:
 }
 
 /** Chunks of equal length as far as it goes, whole tiles of a matrix product. */
-function rowsPerChunk(N: number, rowBytes: number): number {
-  const chunks = Math.max(1, Math.ceil((N * rowBytes) / CHUNK_BYTES));
+function rowsPerChunk(N: number, rowBytes: number, chunkBytes: number): number {
+  const chunks = Math.max(1, Math.ceil((N * rowBytes) / chunkBytes));
   return Math.ceil(N / chunks / ROW_MULTIPLE) * ROW_MULTIPLE;
 }
