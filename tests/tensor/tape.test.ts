@@ -15,6 +15,7 @@ import {
 import { BufferPool } from "../../src/tensor/pool.ts";
 import { type Tape, withTape } from "../../src/tensor/tape.ts";
 import { Parameter, type Tensor } from "../../src/tensor/tensor.ts";
+import { createRecordingDevice } from "../backend/recording-device.ts";
 
 const backend = createReferenceBackend();
 
@@ -40,6 +41,63 @@ test("a tape's memory is in the pool again when it ends, also after an error", (
   withTape(pool, {}, (tape) => {
     expect(new Set([tape.acquire(10), tape.acquire(10), tape.acquire(4, "i32")])).toEqual(new Set(seen));
   });
+});
+
+test("a pass-through pool gives every buffer back to the device at once", () => {
+  const before = backend.memory().allocatedBytes;
+  withTape(new BufferPool(backend, { passThrough: true }), {}, (tape) => {
+    const buffer = tape.acquire(10);
+    expect(backend.memory().allocatedBytes - before).toBe(40);
+    tape.release(buffer);
+    expect(backend.memory().allocatedBytes).toBe(before);
+    tape.acquire(5);
+  });
+  expect(backend.memory().allocatedBytes).toBe(before);
+});
+
+test("a borrowed buffer is read by ops and stays with its owner", () => {
+  const ids = backend.allocate("i32", 6);
+  backend.write(ids, Int32Array.of(1, 0, 1, 0, 0, 0));
+  const table = parameter(2, 1);
+  backend.write(table.value, Float32Array.of(5, 7));
+  const pool = new BufferPool(backend);
+  withTape(pool, { gradients: true }, (tape) => {
+    const y = embedding(tape.borrow(ids, [1, 3]), table);
+    expect([...y.read()]).toEqual([7, 5, 7]);
+    y.gradient = tape.acquire(3);
+    tape.backward();
+  });
+  expect(pool.acquire("i32", 6)).not.toBe(ids);
+  expect([...backend.read(ids)]).toEqual([1, 0, 1, 0, 0, 0]);
+  withTape(pool, {}, (tape) => {
+    expect(() => tape.borrow(ids, [7])).toThrow("6 values do not fill (7)");
+  });
+});
+
+test("activations and their gradients have the device's type, losses and statistics are float32", () => {
+  const device = createRecordingDevice(backend, { activations: "bf16" });
+  const acquired: string[] = [];
+  const pool = new BufferPool({
+    ...device,
+    allocate(dtype, length) {
+      acquired.push(`${dtype} ${length}`);
+      return device.allocate(dtype, length);
+    },
+  });
+  const made = (...shape: number[]) => {
+    const parameter = new Parameter(shape, () => undefined);
+    parameter.value = device.allocate("f32", parameter.length);
+    parameter.gradient = device.allocate("f32", parameter.length);
+    return parameter;
+  };
+  const [w, head] = [made(4), made(5, 4)];
+  withTape(pool, { gradients: true }, (tape) => {
+    const x = tape.input(new Float32Array(12), [3, 4], true); // bf16 12
+    const y = rmsNorm(x, w, 1e-5); // bf16 12, f32 3
+    headLoss(y, head, tape.input(new Int32Array(3), [3])); // i32 3, f32 3, bf16 12
+    tape.backward(); // bf16 12
+  });
+  expect(acquired).toEqual(["bf16 12", "bf16 12", "f32 3", "i32 3", "f32 3", "bf16 12", "bf16 12"]);
 });
 
 test("a flexible pool lends longer buffers, and holds no more of them than were in use at once", () => {

@@ -63,11 +63,17 @@ describe.each(devices)("on $name", ({ name, backend }) => {
   });
 
   test("nothing is allocated after the first step without recording either", () => {
-    const { trainer } = trainerOn(backend, { clip });
+    let allocations = 0;
+    const allocate: Backend["allocate"] = (dtype, length) => {
+      allocations++;
+      return backend.allocate(dtype, length);
+    };
+    const { trainer } = trainerOn({ ...backend, allocate }, { clip });
     trainer.runStep();
-    const memory = backend.memory();
+    const [memory, before] = [backend.memory(), allocations];
     for (let step = 0; step < 3; step++) trainer.runStep();
     expect(backend.memory()).toEqual(memory);
+    expect(allocations).toBe(before);
   });
 
   test.each([

@@ -43,8 +43,11 @@ export function repeatingTokens(length = 600): TokenSource {
   };
 }
 
-export function tinyTrainer(options: Partial<TrainerOptions> = {}, model: Partial<ModelConfig> = {}): Trainer {
-  const backend = createReferenceBackend();
+export function tinyTrainer(
+  options: Partial<TrainerOptions> = {},
+  model: Partial<ModelConfig> = {},
+  backend: Backend = createReferenceBackend(),
+): Trainer {
   return new Trainer(backend, tinyModel(backend, model), repeatingTokens(), { ...tinyOptions, ...options });
 }
 

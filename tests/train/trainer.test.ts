@@ -1,24 +1,32 @@
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { createReferenceBackend } from "../../src/backend/reference/index.ts";
 import type { Trainable } from "../../src/train/device-step.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { openDevices } from "../backend/devices.ts";
 import { tinyModel } from "../models/tiny.ts";
 import { repeatingTokens, tinyOptions, tinyTrainer } from "./rig.ts";
 
-const curve = (options: Parameters<typeof tinyTrainer>[0]) => {
-  const trainer = tinyTrainer(options);
-  return Array.from({ length: 6 }, () => trainer.runStep());
-};
-
-test("the micro-batch changes neither losses nor gradient norms beyond rounding", () => {
-  const whole = curve({ microBatch: 4 });
-  for (const microBatch of [1, 3]) {
-    for (const [i, { loss, gradientNorm }] of curve({ microBatch }).entries()) {
-      expect(Math.abs(loss - whole[i]!.loss)).toBeLessThan(1e-5);
-      expect(Math.abs(gradientNorm / whole[i]!.gradientNorm - 1)).toBeLessThan(1e-4);
-    }
-  }
+const devices = await openDevices();
+afterAll(() => {
+  for (const { backend } of devices) backend.close();
 });
+
+test.each(devices)(
+  "the micro-batch changes neither losses nor gradient norms beyond rounding on $name",
+  ({ backend }) => {
+    const curve = (microBatch: number) => {
+      const trainer = tinyTrainer({ microBatch }, {}, backend);
+      return Array.from({ length: 6 }, () => trainer.runStep());
+    };
+    const whole = curve(4);
+    for (const microBatch of [1, 3]) {
+      for (const [i, { loss, gradientNorm }] of curve(microBatch).entries()) {
+        expect(Math.abs(loss - whole[i]!.loss)).toBeLessThan(1e-5);
+        expect(Math.abs(gradientNorm / whole[i]!.gradientNorm - 1)).toBeLessThan(1e-4);
+      }
+    }
+  },
+);
 
 test("training lowers the loss of a text that repeats itself", () => {
   const trainer = tinyTrainer({ steps: 60 });
