@@ -98,9 +98,15 @@ async function planShards({
   return plans;
 }
 
+const READ_BYTES = 1 << 20;
+
 /** tokens.bin front to back, a document at a time. */
 class TokensReader {
   private readonly file: number;
+  private buffer = new Uint8Array(READ_BYTES);
+  /** What is read and not yet taken. */
+  private from = 0;
+  private to = 0;
 
   constructor(
     private readonly path: string,
@@ -109,10 +115,23 @@ class TokensReader {
     this.file = openSync(path, "r");
   }
 
+  /** The ids of the next document: a view that the next call overwrites. */
   take(tokens: number): Uint8Array {
-    const bytes = new Uint8Array(tokens * this.tokenBytes);
-    for (let at = 0; at < bytes.length; ) {
-      const count = readSync(this.file, bytes, at, bytes.length - at, null);
+    const length = tokens * this.tokenBytes;
+    if (length > this.to - this.from) this.fill(length);
+    this.from += length;
+    return this.buffer.subarray(this.from - length, this.from);
+  }
+
+  /** Reads on until there are at least so many bytes. */
+  private fill(length: number): void {
+    const kept = this.buffer.subarray(this.from, this.to);
+    if (length > this.buffer.length) this.buffer = new Uint8Array(length);
+    this.buffer.set(kept); // moves down, also within the same memory
+    this.from = 0;
+    this.to = kept.length;
+    while (this.to < length) {
+      const count = readSync(this.file, this.buffer, this.to, this.buffer.length - this.to, null);
       if (count === 0) {
         throw new UserError(`${this.path} ends before the documents that documents.jsonl lists.`, {
           code: "BAD_TOKENS",
@@ -120,9 +139,8 @@ class TokensReader {
           exitCode: 1,
         });
       }
-      at += count;
+      this.to += count;
     }
-    return bytes;
   }
 
   close(): void {
@@ -134,6 +152,7 @@ class TokensReader {
 class SplitWriter {
   private readonly index: BinaryFile;
   private readonly endOfText: Uint8Array;
+  private readonly row = new Uint32Array(3);
   private readonly finished: SplitManifest["shards"] = [];
   private readonly totals = { tokens: 0, documents: 0, bytes: 0, characters: 0 };
   private current: BinaryFile | undefined;
@@ -155,7 +174,8 @@ class SplitWriter {
     this.current.write(ids);
     this.current.write(this.endOfText);
     const tokens = ids.length / bytesPerToken(this.layout.dtype);
-    this.index.write(new Uint32Array([tokens, bytes, characters]));
+    this.row.set([tokens, bytes, characters]);
+    this.index.write(this.row);
     this.totals.tokens += tokens + 1;
     this.totals.documents++;
     this.totals.bytes += bytes;

@@ -180,6 +180,6 @@ export async function* readDocumentLines(folder: string, signal?: AbortSignal): 
   const stream = createReadStream(path.join(folder, "documents.jsonl"), { highWaterMark: 1 << 18 });
   for await (const { bytes } of readRecords(stream, cutAt("\n"))) {
     signal?.throwIfAborted();
-    yield JSON.parse(bytes.toString("utf8")) as DocumentLine;
+    yield JSON.parse(bytes.toString("latin1")) as DocumentLine; // all of it is ASCII
   }
 }
