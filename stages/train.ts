@@ -4,7 +4,9 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import { openBackend } from "../src/backend/index.ts";
-import { openShards } from "../src/data/shards.ts";
+import { mixSchema } from "../src/data/mix.ts";
+import { Sampler, type SamplerOptions } from "../src/data/sampler.ts";
+import { openShards, type ShardSet } from "../src/data/shards.ts";
 import { saveModel } from "../src/models/checkpoint.ts";
 import { modelConfigSchema, requireParameterCount } from "../src/models/config.ts";
 import { trainingFlopsPerToken } from "../src/models/flops.ts";
@@ -26,6 +28,7 @@ const params = z
   .strictObject({
     model: modelConfigSchema,
     steps: z.int().min(1).describe("Updates of the weights"),
+    mix: mixSchema.optional().describe("What to draw from, by source and step; anywhere in the train split if absent"),
     batchTokens: z.int().min(1).describe("Tokens of one step, a multiple of model.contextWindow"),
     microBatch: z
       .int()
@@ -85,7 +88,12 @@ export default defineStage({
       }
       const dropout = dropoutSchedule && { probability: config.dropout, schedule: dropoutSchedule };
       const options = { ...params, contextWindow, microBatch, seed, dropout };
-      const trainer = new Trainer(backend, model, shards.split("train"), options);
+      const sampler = openSampler(shards, { ...params, contextWindow, seed });
+      for (const [index, { from, to }] of sampler.stages.entries()) {
+        if (from === to)
+          log.warn(`Stage ${index + 1} of the mix begins after the ${params.steps} steps and is never reached`);
+      }
+      const trainer = new Trainer(backend, model, sampler, options);
       const documents = leadingDocuments(shards.split("validation").documents(), params.evalTokens);
       if (documents.length === 0) log.warn("The validation split is empty: there is no validation loss");
       const languageModel = new TransformerLanguageModel(backend, model);
@@ -119,6 +127,9 @@ export default defineStage({
         train_loss: trainLoss ?? null,
         val_loss: evaluation.val_loss,
         val_bits_per_byte: evaluation.val_bits_per_byte,
+        ...((params.mix || sampler.sources.length > 1) && {
+          sources: sampler.tokensSeen(trainer.step, params.batchTokens / contextWindow),
+        }),
       };
       writeFileSync(outputs.model.path("summary.json"), prettyCanonicalJson(summary));
 
@@ -140,6 +151,13 @@ export default defineStage({
     }
   },
 });
+
+/** The windows of a run, over the sources that the manifest of the shards records. */
+function openSampler(shards: ShardSet, options: Omit<SamplerOptions, "sources" | "ordered">): Sampler {
+  const { order, splits } = shards.manifest;
+  const sources = splits.train.sources;
+  return new Sampler(shards.split("train"), { ...options, sources, ordered: order !== undefined });
+}
 
 /**
  * Tokens a second, and the operations that the model needs for them: as a share of the device's peak where that is known (model

@@ -22,9 +22,15 @@ export interface WindowSource {
 export function uniformWindows(stream: TokenSource, seed: number): WindowSource {
   return {
     drawWindow(step, index, out) {
-      stream.readWindow(windowStart(seed, step, index, stream.tokens, out.length), out.length, out);
+      fill(out, stream, windowStart(seed, step, index, stream.tokens, out.length));
     },
   };
+}
+
+/** A source may return memory of its own in place of `out`. */
+function fill(out: Int32Array, stream: TokenSource, start: number): void {
+  const window = stream.readWindow(start, out.length, out);
+  if (window !== out) out.set(window);
 }
 
 export interface SamplerOptions {
@@ -65,7 +71,7 @@ export class Sampler implements WindowSource {
   }
 
   drawWindow(step: number, index: number, out: Int32Array): void {
-    this.stream.readWindow(this.start(step, index), out.length, out);
+    fill(out, this.stream, this.start(step, index));
   }
 
   /** Position in the stream of the first id of sequence `index` of step `step`. */

@@ -20,4 +20,4 @@ export { type ScheduleName, type ScheduleOptions, scheduleNames, schedules } fro
 /** Ids in memory as what a trainer draws its windows from. */
 export { tokenArray } from "./token-array.ts";
 /** One update at a time: `new Trainer(backend, model, source, options).runStep()`. */
-export { type TokenSource, Trainer, type TrainerOptions } from "./trainer.ts";
+export { type TokenSource, Trainer, type TrainerOptions, type WindowSource } from "./trainer.ts";

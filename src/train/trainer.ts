@@ -2,7 +2,7 @@
 // index), so weights, moments and the step number are the whole state.
 
 import type { Backend } from "../backend/backend.ts";
-import { windowStart } from "../data/windows.ts";
+import { type TokenSource, uniformWindows, type WindowSource } from "../data/sampler.ts";
 import { UserError } from "../util/errors.ts";
 import { AdamW, type AdamWOptions } from "./adamw.ts";
 import { DeviceStep, type Trainable } from "./device-step.ts";
@@ -11,12 +11,7 @@ import { outcomeOf, type StepResult, type StepSums } from "./outcome.ts";
 import { type ScheduleName, type ScheduleOptions, schedules } from "./schedules.ts";
 import type { StepNumbers } from "./step-scalars.ts";
 
-/** What the trainer needs of a data set: one long stream of token ids. */
-export interface TokenSource {
-  readonly tokens: number;
-  /** `length` ids from `start` on, written to `out` where given. */
-  readWindow(start: number, length: number, out?: Int32Array): Int32Array;
-}
+export type { TokenSource, WindowSource } from "../data/sampler.ts";
 
 export interface TrainerOptions extends ScheduleOptions, AdamWOptions {
   readonly schedule: ScheduleName;
@@ -38,6 +33,7 @@ export interface TrainerOptions extends ScheduleOptions, AdamWOptions {
 export class Trainer {
   readonly optimizer: AdamW;
   private readonly device: DeviceStep;
+  private readonly windows: WindowSource;
   private readonly sequences: number;
   private readonly window: Int32Array;
   private readonly ids: Int32Array;
@@ -48,13 +44,13 @@ export class Trainer {
   private divergence: StepResult | undefined;
 
   /**
-   * The model must be allocated with gradients. Throws a UserError when the batch cannot be cut into sequences, and at the first
-   * step when the stream is shorter than a window.
+   * The model must be allocated with gradients. From a stream, windows are drawn anywhere with equal probability. Throws a
+   * UserError when the batch cannot be cut into sequences, and at the first step when the stream is shorter than a window.
    */
   constructor(
     readonly backend: Backend,
     model: Trainable,
-    private readonly source: TokenSource,
+    source: TokenSource | WindowSource,
     readonly options: TrainerOptions,
   ) {
     const { batchTokens, contextWindow: T, dropout } = options;
@@ -65,6 +61,7 @@ export class Trainer {
         hint: `Use ${Math.max(1, Math.round(batchTokens / T)) * T}.`,
       });
     }
+    this.windows = "drawWindow" in source ? source : uniformWindows(source, options.seed);
     this.sequences = batchTokens / T;
     this.optimizer = new AdamW(backend, model.parameters(), options);
     const microBatch = Math.min(options.microBatch, this.sequences);
@@ -154,12 +151,11 @@ export class Trainer {
 
   /** Fill ids and targets with sequences first..first+B-1 of this step. */
   private drawWindows(first: number, B: number): void {
-    const { contextWindow: T, seed } = this.options;
+    const { contextWindow: T } = this.options;
     for (let b = 0; b < B; b++) {
-      const start = windowStart(seed, this.given, first + b, this.source.tokens, T + 1);
-      const window = this.source.readWindow(start, T + 1, this.window);
-      this.ids.set(window.subarray(0, T), b * T);
-      this.targets.set(window.subarray(1, T + 1), b * T);
+      this.windows.drawWindow(this.given, first + b, this.window);
+      this.ids.set(this.window.subarray(0, T), b * T);
+      this.targets.set(this.window.subarray(1, T + 1), b * T);
     }
   }
 
