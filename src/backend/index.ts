@@ -1,11 +1,12 @@
 // Devices by name: which one a machine offers, and how to open it.
 
 import { UserError } from "../util/errors.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend, Precision } from "./backend.ts";
 import { CPU_DETERMINISM_CLASS, cpuSeemsAvailable, createCpuBackend } from "./cpu/index.ts";
+import { createCudaBackend, cudaDeterminismClass, cudaSeemsAvailable } from "./cuda/index.ts";
 import { createReferenceBackend } from "./reference/index.ts";
 
-export type { Backend, DeviceBuffer, DeviceInfo, DType } from "./backend.ts";
+export type { Backend, DeviceBuffer, DeviceInfo, DType, Precision } from "./backend.ts";
 export { describeCpu } from "./cpu/index.ts";
 export type { Kernels } from "./kernels.ts";
 
@@ -13,25 +14,29 @@ export const DEVICE_NAMES = ["auto", "reference", "cpu", "cuda"] as const;
 export type DeviceName = (typeof DEVICE_NAMES)[number];
 
 export interface OpenBackendOptions {
+  /** Default: the device's own, bf16 on cuda and f32 elsewhere. */
+  readonly precision?: Precision | undefined;
   readonly threads?: number | undefined;
   /** Gets the one sentence that says why a slower device was taken. Default: standard error. */
   readonly warn?: ((message: string) => void) | undefined;
 }
 
 /**
- * Open a device. `auto` takes the cpu device, or, with one warning, the reference where that cannot be started.
- * Throws a UserError where a device was named that is not there.
+ * Open a device. `auto` takes the cuda device for bf16 where there is one, else the cpu device, or, with one warning, the reference
+ * where that cannot be started. Throws a UserError where a device was named that is not there, or that lacks the precision.
  */
 export async function openBackend(device: DeviceName, options: OpenBackendOptions = {}): Promise<Backend> {
-  const { threads, warn = (message) => console.error(message) } = options;
+  const { threads, precision, warn = (message) => console.error(message) } = options;
   switch (device) {
     case "reference":
       return createReferenceBackend();
     case "cuda":
-      throw noCuda();
+      if (precision === "f32") throw onlyBf16();
+      return createCudaBackend();
     case "cpu":
       return createCpuBackend({ threads });
     case "auto":
+      if (resolveDevice(device, precision) === "cuda") return createCudaBackend();
       try {
         return await createCpuBackend({ threads });
       } catch (error) {
@@ -42,25 +47,26 @@ export async function openBackend(device: DeviceName, options: OpenBackendOption
   }
 }
 
-/** The device that `auto` means on this machine, found without starting or compiling anything. */
-export function resolveDevice(device: DeviceName): Exclude<DeviceName, "auto"> {
+/** The device that `auto` means on this machine for a precision, found without starting or compiling anything. */
+export function resolveDevice(device: DeviceName, precision?: Precision): Exclude<DeviceName, "auto"> {
   if (device !== "auto") return device;
+  if (precision === "bf16" && cudaSeemsAvailable()) return "cuda";
   return cpuSeemsAvailable() ? "cpu" : "reference";
 }
 
 /**
- * The class within which a device's f32 results are bit for bit equal: what enters a stage key. `auto` is resolved.
- * Throws a UserError for `cuda`, which this version does not have.
+ * The class within which a device's results are bit for bit equal: what enters a stage key. `auto` is resolved.
+ * Throws a UserError for `cuda` where there is no usable GPU.
  */
-export function deviceClassOf(device: DeviceName): string {
-  const resolved = resolveDevice(device);
-  if (resolved === "cuda") throw noCuda();
+export function deviceClassOf(device: DeviceName, precision?: Precision): string {
+  const resolved = resolveDevice(device, precision);
+  if (resolved === "cuda") return cudaDeterminismClass();
   return resolved === "cpu" ? CPU_DETERMINISM_CLASS : "reference";
 }
 
-function noCuda(): UserError {
-  return new UserError("The cuda device is not part of this version.", {
-    code: "NO_CUDA_DEVICE",
-    hint: "Choose --device cpu, or leave the choice to auto.",
+function onlyBf16(): UserError {
+  return new UserError("The cuda device computes in bf16 only, and this run asks for f32.", {
+    code: "PRECISION",
+    hint: "Set precision: bf16 in the parameters of training, or choose --device cpu.",
   });
 }

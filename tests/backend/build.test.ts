@@ -64,10 +64,14 @@ describe("without a compiler and without a prebuilt library", () => {
   });
 });
 
-test("cuda is refused by name, and auto does not ask for it", async () => {
-  expect((await failureOf(openBackend("cuda"))).message).toBe("The cuda device is not part of this version.");
-  expect(() => deviceClassOf("cuda")).toThrow(UserError);
+test("cuda is refused by name where there is none, and auto does without", async () => {
+  vi.stubEnv("STLM_CUDA_LIBRARY", "none");
+  const refused = /^The cuda device cannot be used: .*STLM_CUDA_LIBRARY is none/;
+  expect((await failureOf(openBackend("cuda"))).message).toMatch(refused);
+  expect((await failureOf(openBackend("cuda", { precision: "f32" }))).code).toBe("PRECISION");
+  expect(() => deviceClassOf("cuda")).toThrow(refused);
   expect(["cpu", "reference"]).toContain(resolveDevice("auto"));
+  expect(resolveDevice("auto", "bf16")).toBe(resolveDevice("auto"));
   expect(deviceClassOf("cpu")).toBe("cpu-f32");
 });
 

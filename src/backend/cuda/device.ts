@@ -6,6 +6,8 @@ import { DevicePool } from "./device-pool.ts";
 import type { DeviceDescription, Driver } from "./driver/driver.ts";
 import { KernelTable, type ModuleSource } from "./driver/modules.ts";
 import { type Graph, Stream } from "./driver/stream.ts";
+import type { TuningBench } from "./gemm/autotune.ts";
+import { refreshCopy } from "./launch/elementwise.ts";
 import type { Launch, Launcher, LibraryCall } from "./launcher.ts";
 import { Issuer, type Operation } from "./operation.ts";
 import { Trace } from "./trace.ts";
@@ -115,21 +117,28 @@ export class CudaDevice {
   }
 
   /**
-   * Gives an f32 buffer its bf16 copy and fills it by `cast(address of the copy, address of the buffer, elements)`. In a recording
-   * the copy of a buffer from outside is filled at once: it outlives the recording.
+   * Gives an f32 buffer the bf16 copy that matrix products read, filled. In a recording the copy of a buffer from outside is
+   * filled at once, for it outlives the recording.
    */
-  ensureCopy(target: DeviceBuffer, cast: (copy: bigint, from: bigint, length: number) => void): void {
+  ensureCopy(target: DeviceBuffer): void {
     const buffer = asCudaMemory(target, "a kernel");
     if (buffer.dtype !== "f32" || buffer.copy !== undefined) return;
-    const inside = this.trace !== undefined && buffer.recording === this.trace;
-    const copy = inside ? this.trace!.allocate(buffer.length * 2) : this.pool.allocate(buffer.length * 2);
-    buffer.copy = copy;
-    if (inside) {
-      cast(copy, buffer.address, buffer.length);
-      return;
-    }
-    this.aside(() => cast(copy, buffer.address, buffer.length));
-    if (this.writtenInTrace.has(buffer)) cast(copy, buffer.address, buffer.length);
+    const bytes = buffer.length * BYTES.bf16;
+    const isInside = this.trace !== undefined && buffer.recording === this.trace;
+    buffer.copy = isInside ? this.trace!.allocate(bytes) : this.pool.allocate(bytes);
+    if (!isInside) this.aside(() => this.refresh(buffer));
+    if (isInside || this.writtenInTrace.has(buffer)) this.refresh(buffer);
+  }
+
+  /** A kernel has written the buffer: its copy, if it has one, follows. `hasCopy` says that the kernel wrote that too. */
+  noteWritten(target: DeviceBuffer, hasCopy = false): void {
+    const buffer = asCudaMemory(target, "a kernel");
+    if (this.trace && buffer.recording === undefined) this.writtenInTrace.add(buffer);
+    if (buffer.copy !== undefined && !hasCopy) this.refresh(buffer);
+  }
+
+  private refresh(buffer: CudaMemory): void {
+    refreshCopy(this.launcher, buffer, buffer.length);
   }
 
   /** Does `work` at once, also while something is recorded. */
@@ -169,6 +178,32 @@ export class CudaDevice {
 
   memory(): { allocatedBytes: number; peakBytes: number } {
     return this.pool.usage();
+  }
+
+  /** For measuring: work that is done at once, also while something is recorded, on memory of its own. */
+  bench(): TuningBench {
+    const launcher: Launcher = {
+      multiprocessors: this.launcher.multiprocessors,
+      launch: (launch) => this.issuer.add({ kind: "launch", launch }),
+      call: (call) => this.issuer.add({ kind: "call", call }),
+      workspace: (bytes) => this.workspace.take(bytes),
+    };
+    return {
+      launcher,
+      scratch: (sizes, use) => {
+        const addresses = sizes.map((bytes) => this.pool.allocate(bytes));
+        try {
+          return use(addresses);
+        } finally {
+          for (const address of addresses) this.pool.free(address);
+          this.workspace.reset();
+        }
+      },
+      time: (work) => {
+        this.workspace.reset();
+        return this.stream.time(work);
+      },
+    };
   }
 
   /** All kernels of the modules, for messages and tests. */

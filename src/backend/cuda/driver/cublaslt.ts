@@ -2,7 +2,7 @@
 // `GemmProvider`, in the library's column-major terms, with one algorithm per shape that is chosen once.
 
 import { UserError } from "../../../util/errors.ts";
-import { HostBlock, type NativeFunction, type NativeNumber } from "./api.ts";
+import { HostBlock, type NativeFunction, type NativeLibrary, type NativeNumber } from "./api.ts";
 import { openLibrary } from "./locate.ts";
 
 /** Arguments as in api.ts; `l` is int64. */
@@ -18,6 +18,7 @@ const SIGNATURES = {
   cublasLtMatmulPreferenceDestroy: "p",
   cublasLtMatmulPreferenceSetAttribute: "pipp",
   cublasLtMatmulAlgoGetHeuristic: "pppppppipp",
+  cublasLtMatmulAlgoConfigGetAttribute: "pippp",
   cublasLtMatmul: "pppppppppppppppp",
 } as const;
 
@@ -47,6 +48,11 @@ const REDUCTION_IN_WORKSPACE = 2;
 const RESULT_BYTES = 96;
 const ALGORITHM_BYTES = 64;
 const MOST_ALGORITHMS = 16;
+/**
+ * Sizes of the attributes of an algorithm's configuration, in the order of their numbers: id, tile, split of k, reduction scheme,
+ * swizzling, custom option, stages, inner shape, cluster shape. Older libraries lack the last ones.
+ */
+const CONFIGURATION_BYTES = [4, 4, 4, 4, 4, 4, 4, 2, 2];
 export const CUBLASLT_WORKSPACE_BYTES = 32 << 20;
 
 /** A product in column-major terms: D (m, n) = alpha op(A) op(B) + beta C, where op(A) is (m, k) and op(B) is (k, n). */
@@ -72,7 +78,7 @@ export interface LtPlan {
   readonly algorithms: number;
   /** Workspace of an algorithm, bytes. */
   workspaceBytes(algorithm: number): number;
-  /** Stable within a version of the library: what the algorithm is made of, in hex. */
+  /** What the algorithm is made of, `66.20.1.0.0.0.35.0.2`; stable within a version of the library. */
   algorithmId(algorithm: number): string;
   /** Queues the product. `c` is read only where beta is not 0; all are device addresses. */
   run(algorithm: number, call: LtCall): void;
@@ -105,7 +111,9 @@ export function cublasVersion(number: number): string {
 }
 
 /** Found and loaded, without a handle: planning asks for the version only. */
-export function findCublasLt(driverVersion: number) {
+export function findCublasLt(
+  driverVersion: number,
+): { readonly library: NativeLibrary; readonly file: string; readonly version: string } | { readonly reason: string } {
   const opened = openLibrary("cublasLt", Math.floor(driverVersion / 1000));
   if (!opened.library) return { reason: opened.reason };
   const { library, file } = opened;
@@ -117,7 +125,7 @@ export function findCublasLt(driverVersion: number) {
 /** The library with a handle on the current context, or the reason why there is none. */
 export function openCublasLt(driverVersion: number): CublasLt | { readonly reason: string } {
   const found = findCublasLt(driverVersion);
-  if (!("library" in found)) return found;
+  if ("reason" in found) return found;
   const functions = {} as Record<Name, NativeFunction>;
   for (const [name, types] of Object.entries(SIGNATURES)) {
     const bound = found.library.bind(name, types);
@@ -162,10 +170,7 @@ class LoadedCublasLt implements CublasLt {
       shape,
       algorithms: count,
       workspaceBytes: (index) => Number(algorithms.view.getBigUint64(index * RESULT_BYTES + ALGORITHM_BYTES, true)),
-      algorithmId: (index) =>
-        Buffer.from(algorithms.view.buffer, index * RESULT_BYTES, ALGORITHM_BYTES)
-          .toString("hex")
-          .replace(/0+$/, ""),
+      algorithmId: (index) => this.describe(algorithms.address + BigInt(index * RESULT_BYTES)),
       run: (index, call) => {
         factors.view.setFloat32(0, call.alpha, true);
         factors.view.setFloat32(4, call.beta, true);
@@ -205,6 +210,18 @@ class LoadedCublasLt implements CublasLt {
       out.address,
     );
     return status === 0 ? out.view.getInt32(0, true) : 0;
+  }
+
+  /** The algorithm's configuration as the library numbers it. */
+  private describe(algorithm: bigint): string {
+    const { out } = this;
+    const fields = CONFIGURATION_BYTES.map((bytes, attribute) => {
+      out.view.setBigUint64(0, 0n, true);
+      const args = [algorithm, attribute, out.address, bytes, out.address + 8n];
+      const status = this.functions.cublasLtMatmulAlgoConfigGetAttribute(...args);
+      return status === 0 ? out.view.getUint32(0, true) : "-";
+    });
+    return fields.join(".");
   }
 
   private layout(type: number, rows: number, columns: number, leading: number): bigint {

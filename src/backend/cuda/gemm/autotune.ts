@@ -1,0 +1,96 @@
+// The GEMM provider `tuned`: for each shape the fastest of our tiles and the library's algorithms, by the GPU's own clock.
+
+import type { LtPlan } from "../driver/cublaslt.ts";
+import { type GemmArgs, type GemmProvider, gemmCandidates, ownGemm } from "../launch/gemm.ts";
+import type { Launcher } from "../launcher.ts";
+import type { CublasLtGemm } from "./cublaslt.ts";
+import type { GemmTable } from "./table.ts";
+
+/** Enough to see past a clock that rises: the first runs do not count. */
+const WARM_UP_RUNS = 2;
+const TIMED_RUNS = 5;
+const MOST_CANDIDATES = 8;
+
+export interface TuningBench {
+  /** Queues at once, whatever is recorded. */
+  readonly launcher: Launcher;
+  /** Memory for the length of `use`. */
+  scratch<T>(bytes: readonly number[], use: (addresses: readonly bigint[]) => T): T;
+  /** Milliseconds on the GPU. */
+  time(work: () => void): number;
+}
+
+interface Candidate {
+  readonly name: string;
+  run(launcher: Launcher, args: GemmArgs): void;
+}
+
+export class TunedGemm implements GemmProvider {
+  readonly name = "tuned";
+
+  constructor(
+    private readonly library: CublasLtGemm | undefined,
+    private readonly table: GemmTable,
+    private readonly bench: TuningBench,
+  ) {}
+
+  gemm(launcher: Launcher, args: GemmArgs): void {
+    if (args.M === 0 || args.N === 0) return;
+    const candidates = this.candidates(launcher, args);
+    const shape = shapeOf(args);
+    const { choice } = this.table.get(shape) ?? this.measure(shape, args, candidates);
+    const chosen = candidates.find((candidate) => candidate.name === choice) ?? candidates[0]!;
+    chosen.run(launcher, args);
+  }
+
+  private candidates(launcher: Launcher, args: GemmArgs): Candidate[] {
+    const plan = this.library?.plan(launcher, args);
+    return [...this.tiles(launcher, args), ...(plan === undefined ? [] : this.algorithms(plan))];
+  }
+
+  private tiles(launcher: Launcher, args: GemmArgs): Candidate[] {
+    const tiles = gemmCandidates(args, launcher.multiprocessors).slice(0, MOST_CANDIDATES);
+    return tiles.map((tile) => ({
+      name: `own:${tile.shape}/${tile.splits}`,
+      run: (to, call) => ownGemm.gemm(to, { ...call, tile }),
+    }));
+  }
+
+  private algorithms(plan: LtPlan): Candidate[] {
+    return Array.from({ length: Math.min(plan.algorithms, MOST_CANDIDATES) }, (_, index) => ({
+      name: `cublaslt:${plan.algorithmId(index)}`,
+      run: (to: Launcher, call: GemmArgs) => this.library!.run(to, call, plan, index),
+    }));
+  }
+
+  private measure(shape: string, args: GemmArgs, candidates: readonly Candidate[]) {
+    const elementBytes = args.cType === "f32" ? 4 : 2;
+    // A bias is read as well: any N floats will do.
+    const rows = { a: args.transposeA ? args.K : args.M, b: args.transposeB ? args.N : args.K };
+    const sizes = [rows.a * args.lda * 2, rows.b * args.ldb * 2, args.M * args.ldc * elementBytes, args.N * 4];
+    return this.bench.scratch(sizes, ([a, b, c, bias]) => {
+      const { accumulate, residual } = args;
+      const added = accumulate || residual === undefined ? undefined : c!;
+      const call = { ...args, a: a!, b: b!, c: c!, residual: added, bias: args.bias === undefined ? undefined : bias! };
+      const milliseconds: Record<string, number> = {};
+      for (const { name, run } of candidates) milliseconds[name] = this.median(() => run(this.bench.launcher, call));
+      const [choice] = Object.entries(milliseconds).reduce((best, entry) => (entry[1] < best[1] ? entry : best));
+      return this.table.add(shape, { choice, milliseconds });
+    });
+  }
+
+  private median(work: () => void): number {
+    for (let i = 0; i < WARM_UP_RUNS; i++) work();
+    const times = Array.from({ length: TIMED_RUNS }, () => this.bench.time(work));
+    return times.sort((a, b) => a - b)[Math.floor(TIMED_RUNS / 2)]!;
+  }
+}
+
+/** Everything that decides which algorithm is fastest: `4096x512x1536 nt bf16 ld 1536 1536 512`. */
+export function shapeOf(args: GemmArgs): string {
+  const form = `${args.transposeA ? "t" : "n"}${args.transposeB ? "t" : "n"}`;
+  const added = args.accumulate ? " accumulated" : args.residual === undefined ? "" : " residual";
+  const bias = args.bias === undefined ? "" : " bias";
+  const { M, N, K, lda, ldb, ldc, cType } = args;
+  return `${M}x${N}x${K} ${form} ${cType} ld ${lda} ${ldb} ${ldc}${added}${bias}`;
+}

@@ -1,0 +1,82 @@
+// The GEMM provider `cublaslt`: our row-major products in cuBLASLt's column-major terms. A row-major matrix is the transpose
+// of the column-major one at the same address, so C = op(A) op(B) is computed as C^T = op(B)^T op(A)^T with the operands swapped.
+
+import type { CublasLt, LtPlan, LtShape } from "../driver/cublaslt.ts";
+import type { GemmArgs, GemmProvider } from "../launch/gemm.ts";
+import type { Launcher } from "../launcher.ts";
+
+/** Which of a plan's algorithms to take; -1 for the fallback's kernel. */
+export type ChooseAlgorithm = (plan: LtPlan, args: GemmArgs) => number;
+
+export class CublasLtGemm implements GemmProvider {
+  readonly name = "cublaslt";
+  private readonly plans = new Map<string, LtPlan | undefined>();
+
+  constructor(
+    private readonly library: CublasLt,
+    /** Computes what the library is not asked for: products with a bias or without elements, and shapes it has no algorithm for. */
+    private readonly fallback: GemmProvider,
+  ) {}
+
+  gemm(launcher: Launcher, args: GemmArgs): void {
+    const plan = this.plan(launcher, args);
+    if (plan) this.run(launcher, args, plan, 0);
+    else this.fallback.gemm(launcher, args);
+  }
+
+  /** The library's plan for a product, or undefined where the fallback has to compute it. */
+  plan(launcher: Launcher, args: GemmArgs): LtPlan | undefined {
+    const isEmpty = args.M === 0 || args.N === 0 || args.K === 0;
+    const addsTwice = args.accumulate === true && args.residual !== undefined;
+    if (!launcher.call || isEmpty || addsTwice || args.bias !== undefined) return undefined;
+    const shape = columnMajor(args);
+    const key = JSON.stringify(shape);
+    if (!this.plans.has(key)) this.plans.set(key, this.library.plan(shape));
+    return this.plans.get(key);
+  }
+
+  run(launcher: Launcher, args: GemmArgs, plan: LtPlan, algorithm: number): void {
+    const added = args.accumulate ? args.c : args.residual;
+    const workspaceBytes = plan.workspaceBytes(algorithm);
+    const scratch = workspaceBytes > 0 ? launcher.workspace(workspaceBytes) : 0n;
+    const alpha = args.alpha ?? 1;
+    launcher.call?.({
+      name: "cublasLtMatmul",
+      addresses: [args.b, args.a, added ?? args.c, args.c, scratch],
+      issue: ([a, b, c, d, workspace], stream) =>
+        plan.run(algorithm, {
+          a: a!,
+          b: b!,
+          c: c!,
+          d: d!,
+          alpha,
+          beta: added === undefined ? 0 : 1,
+          workspace: workspace!,
+          stream,
+        }),
+    });
+  }
+}
+
+/** The product as the library sees it: its A is our b, its B is our a, and its m counts our columns. */
+export function columnMajor(args: GemmArgs): LtShape {
+  const added = args.accumulate ? args.c : (args.residual ?? args.c);
+  return {
+    m: args.N,
+    n: args.M,
+    k: args.K,
+    transposeA: args.transposeB,
+    transposeB: args.transposeA,
+    lda: args.ldb,
+    ldb: args.lda,
+    ldd: args.ldc,
+    resultType: args.cType,
+    alignments: [alignmentOf(args.b), alignmentOf(args.a), alignmentOf(added), alignmentOf(args.c)],
+  };
+}
+
+/** The largest power of two up to 256 that divides an address; memory of a recording keeps it wherever it is put. */
+function alignmentOf(address: bigint): number {
+  const low = Number(address & 255n);
+  return low === 0 ? 256 : low & -low;
+}

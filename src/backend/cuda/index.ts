@@ -1,0 +1,184 @@
+// The cuda device: an NVIDIA GPU through its driver alone. Matrix products in bf16 with f32 sums; parameters, their gradients,
+// moments and statistics in f32. Results are the same bits from run to run within the determinism class.
+
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { UserError } from "../../util/errors.ts";
+import { formatBytes } from "../../util/format.ts";
+import { packageRoot } from "../../util/package-root.ts";
+import type { Backend } from "../backend.ts";
+import { CudaDevice } from "./device.ts";
+import { type CublasLt, openCublasLt } from "./driver/cublaslt.ts";
+import { chooseDevice, type DeviceDescription, type Driver, openDriver } from "./driver/driver.ts";
+import { cudaVersion, type ModuleSource } from "./driver/modules.ts";
+import { openNvml } from "./driver/nvml.ts";
+import { TunedGemm } from "./gemm/autotune.ts";
+import { chooseGemm, GEMM_VARIABLE, type GemmChoice } from "./gemm/choice.ts";
+import { CublasLtGemm } from "./gemm/cublaslt.ts";
+import { GemmTable, type TableIdentity } from "./gemm/table.ts";
+import { cudaKernels } from "./kernels.ts";
+import { type GemmProvider, ownGemm } from "./launch/gemm.ts";
+import { peakFlopsOf } from "./peak-flops.ts";
+import { probeCuda } from "./probe.ts";
+
+export { type CudaProbe, probeCuda, probeNow } from "./probe.ts";
+
+export interface CudaOptions {
+  /** Who computes matrix products. Default: what STLM_CUDA_GEMM says, else by the GPU. */
+  readonly gemm?: GemmChoice | undefined;
+  /** False: recorded work is issued call by call. For tests, and for drivers that mishandle graphs. */
+  readonly graphs?: boolean | undefined;
+  /** Waits after every kernel, so that a fault names it. Default: whether STLM_CUDA_CHECK is set. */
+  readonly check?: boolean | undefined;
+  /** Kernels instead of the package's PTX; for tests. */
+  readonly modules?: readonly ModuleSource[] | undefined;
+}
+
+/**
+ * The class within which results are bit for bit equal: the architecture for which the driver compiles, the number of
+ * multiprocessors and who computes matrix products, for these decide in which order sums are taken.
+ */
+export function cudaDeterminismClass(): string {
+  const probe = probeCuda();
+  if (!probe.available) throw new UserError(probe.reason, { code: "NO_CUDA_DEVICE", hint: probe.hint });
+  const { device, cublasLt, driverVersion } = probe;
+  const choice = chooseGemm(device.capability, cublasLt !== undefined);
+  const table = choice === "tuned" ? openTable(device, driverVersion, cublasLt?.version) : undefined;
+  return classOf(device, choice, cublasLt?.version, table);
+}
+
+function classOf(
+  device: DeviceDescription,
+  choice: GemmChoice,
+  cublasLt: string | undefined,
+  table?: GemmTable,
+): string {
+  const provider = { own: "own", cublaslt: `cublaslt-${cublasLt}`, tuned: `tuned-${table?.id}` }[choice];
+  return `cuda-bf16-sm_${device.capability}x${device.multiprocessors}-${provider}`;
+}
+
+/** Whether `auto` can take the device for a bf16 run. */
+export function cudaSeemsAvailable(): boolean {
+  return probeCuda().available;
+}
+
+/**
+ * Opens the first GPU that the driver lists. Throws a UserError NO_CUDA_DEVICE with the one reason why it cannot: no driver, no GPU,
+ * or one that is too old.
+ */
+export async function createCudaBackend(options: CudaOptions = {}): Promise<Backend> {
+  const driver = openDriver();
+  const description = chooseDevice(driver);
+  const check = options.check ?? Boolean(process.env["STLM_CUDA_CHECK"]);
+  const device = new CudaDevice(driver, description, {
+    modules: options.modules ?? shippedModules(),
+    check,
+    graphs: options.graphs ?? true,
+  });
+  try {
+    return open(driver, device, options.gemm);
+  } catch (error) {
+    device.close();
+    throw error;
+  }
+}
+
+function open(driver: Driver, device: CudaDevice, wanted: GemmChoice | undefined): Backend {
+  const { description } = device;
+  const version = driver.version;
+  const cublasLt = openCublasLt(version);
+  const library = "reason" in cublasLt ? undefined : cublasLt;
+  const choice = wanted ?? chooseGemm(description.capability, library !== undefined);
+  if (choice === "cublaslt" && "reason" in cublasLt) throw noCublasLt(cublasLt.reason);
+  const table = choice === "tuned" ? openTable(description, version, library?.version) : undefined;
+  const nvml = openNvml(description.busId);
+  const energy = () => ("reason" in nvml ? undefined : nvml.energyJoules());
+  const energyAtStart = energy();
+  const driverVersion = "reason" in nvml || nvml.driverVersion === "" ? undefined : nvml.driverVersion;
+  const products = choice === "own" ? "own matrix products" : `matrix products ${choice}, cuBLASLt ${library?.version}`;
+  const parts = [
+    description.name,
+    `sm_${description.capability}`,
+    formatBytes(description.memoryBytes),
+    `CUDA ${cudaVersion(version)}`,
+    ...(driverVersion === undefined ? [] : [`driver ${driverVersion}`]),
+    products,
+  ];
+  return {
+    info: {
+      name: "cuda",
+      determinismClass: classOf(description, choice, library?.version, table),
+      description: `cuda (${parts.join(", ")})`,
+      peakFlops: peakFlopsOf(description.name),
+    },
+    precision: "bf16",
+    activations: "bf16",
+    kernels: cudaKernels(device, providerFor(choice, device, library, table)),
+    allocate: (dtype, length) => device.allocate(dtype, length),
+    free: (buffer) => device.free(buffer),
+    write: (buffer, values, offset) => device.write(buffer, values, offset),
+    read: (buffer, offset, length) => device.read(buffer, offset, length),
+    readLater: (buffer, offset, length) => device.readLater(buffer, offset, length),
+    record: (body) => device.record(body),
+    memory: () => device.memory(),
+    measures: () => {
+      const now = energy();
+      return {
+        gpu: description.name,
+        kernels: kernelDigest(),
+        ...(driverVersion === undefined ? {} : { driver: driverVersion }),
+        ...(table === undefined ? {} : { gemm_algorithms: table.used() }),
+        ...(now === undefined || energyAtStart === undefined ? {} : { energy_joules: now - energyAtStart }),
+      };
+    },
+    close: () => {
+      device.close();
+      library?.close();
+      if (!("reason" in nvml)) nvml.close();
+    },
+  };
+}
+
+function providerFor(
+  choice: GemmChoice,
+  device: CudaDevice,
+  library: CublasLt | undefined,
+  table: GemmTable | undefined,
+): GemmProvider {
+  const lt = library && new CublasLtGemm(library, ownGemm);
+  if (choice === "own" || (choice === "cublaslt" && !lt)) return ownGemm;
+  return choice === "cublaslt" ? lt! : new TunedGemm(lt, table!, device.bench());
+}
+
+function noCublasLt(reason: string): UserError {
+  return new UserError(`${GEMM_VARIABLE} is cublaslt, and cuBLASLt was not found: ${reason}.`, {
+    code: "NO_CUBLASLT",
+    hint: "Install it (it comes with PyTorch and with the CUDA toolkit), name it in STLM_CUBLASLT_LIBRARY, or leave STLM_CUDA_GEMM out.",
+  });
+}
+
+function openTable(device: DeviceDescription, driverVersion: number, cublasLt: string | undefined): GemmTable {
+  const identity: TableIdentity = {
+    gpu: `${device.name} sm_${device.capability}`,
+    driverVersion,
+    cublasLt: cublasLt ?? null,
+    kernels: kernelDigest(),
+  };
+  return GemmTable.open(identity);
+}
+
+/** The kernels that the package brings, compiled by the driver for whatever GPU there is. */
+function shippedModules(): ModuleSource[] {
+  const folder = path.join(packageRoot(), "src", "backend", "cuda", "ptx");
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(".ptx"))
+    .sort()
+    .map((name) => ({ name, ptx: readFileSync(path.join(folder, name), "utf8") }));
+}
+
+function kernelDigest(): string {
+  const hash = createHash("sha256");
+  for (const { name, ptx } of shippedModules()) hash.update(`${name}\n`).update(ptx);
+  return hash.digest("hex").slice(0, 16);
+}
