@@ -38,6 +38,14 @@ function withExecution(command: Command): Command {
     .option("--data-dir <dir>", "folder of data sets outside the lab (default: $STLM_DATA_DIR)");
 }
 
+function splitOption(): Option {
+  return new Option("--split <name>", "only this split").choices(["train", "validation", "test"]);
+}
+
+function tokenizerOption(): Option {
+  return new Option("--tokenizer <path-or-hash>", "the tokenizer of the ids (default: found in the lab)");
+}
+
 type Action = (...args: never[]) => Promise<number>;
 
 /**
@@ -137,6 +145,34 @@ function buildProgram(): Command {
     .option("--json", "print one JSON document", false)
     .addHelpText("after", example("datasets", "datasets show openwebtext", "datasets show simple-wikipedia --json"))
     .action(exitCodeOf(async () => (await import("./commands/datasets.ts")).datasets));
+  program
+    .command("inspect")
+    .description("documents of a shard as text")
+    .argument("<shard>", "a shard's file, a folder of shards, a hash, or a stage such as shards")
+    .addOption(splitOption())
+    .option("--start <n>", "the first document to print, from 0", count, 0)
+    .option("-n, --count <n>", "how many documents", count, 3)
+    .addOption(tokenizerOption())
+    .option("-C, --directory <dir>", "the lab", ".")
+    .option("--json", "print one JSON document, token ids included", false)
+    .addHelpText("after", example("inspect shards", "inspect shards --split validation --start 10 -n 1"))
+    .action(exitCodeOf(async () => (await import("./commands/inspect.ts")).inspect));
+  program
+    .command("export")
+    .description("shards, or the rows of an evaluation, as an Arrow or Parquet file")
+    .argument("<what>", "a folder, a shard's file, a hash, or a stage such as shards")
+    .addOption(new Option("--to <format>", "the format").choices(["arrow", "parquet"]).makeOptionMandatory())
+    .option("-o, --output <file>", "where to (default: named after what is exported)")
+    .addOption(splitOption())
+    .addOption(new Option("--rows <which>", "of an evaluation").choices(["items", "documents"]).default("items"))
+    .addOption(tokenizerOption())
+    .option("-C, --directory <dir>", "the lab", ".")
+    .option("--json", "print one JSON document", false)
+    .addHelpText(
+      "after",
+      example("export shards --to parquet", "export evaluate[model=baseline,seed=1] --to arrow -o items.arrow"),
+    )
+    .action(exitCodeOf(async () => (await import("./commands/export.ts")).exportArtifact));
   program
     .command("init")
     .description("make a lab: a folder with a pipeline.yaml that runs")

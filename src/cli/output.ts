@@ -13,6 +13,15 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
+/**
+ * A text of somebody else's for a terminal: control characters other than newline and tab, and marks that turn the
+ * direction of writing, are spelled out, so that none of them acts.
+ */
+export function printable(text: string): string {
+  const spelled = (character: string) => `\\u{${character.codePointAt(0)!.toString(16)}}`;
+  return text.replace(/(?![\n\t])[\p{Cc}\p{Zl}\p{Zp}\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu, spelled);
+}
+
 /** Rows as aligned columns, two spaces apart; the last column is not padded. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
