@@ -55,3 +55,29 @@ test("03 runs a stage in TypeScript and one in shell, and reruns them for a chan
     rmSync(folder, { recursive: true });
   }
 });
+
+test("04 draws four mixes of one corpus, by weights and in stages, and says what each run saw", async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "stlm-example-"));
+  try {
+    const source = path.join(packageRoot(), "examples", "04-a-mix-and-a-curriculum");
+    cpSync(source, folder, { recursive: true, filter: (file) => path.basename(file) !== "artifacts" });
+    const lab = LabRig.open(folder);
+    const runs = ["by-size", "even", "chosen", "curriculum"].map((mix) => `train[mix=${mix},seed=1]`);
+    expect(withState(await lab.repro(), "ran")).toEqual(["corpus", "tokens", "shards", ...runs]);
+    for (const run of runs) {
+      const summary = lab.read(path.join("artifacts/latest", run.replace("[", ".").replace("]", ""), "summary.json"));
+      const { sources, tokens } = JSON.parse(summary) as {
+        sources: { name: string; tokens: number }[];
+        tokens: number;
+      };
+      expect(sources.map(({ name }) => name)).toEqual(["wiki", "code", "chat", "stories"]);
+      expect(sources.reduce((sum, source) => sum + source.tokens, 0)).toBe(tokens);
+      if (run.includes("curriculum")) expect(sources[3]!.tokens).toBeGreaterThan(tokens / 2);
+    }
+    const misspelt = await lab.cli("repro", "--set", "mixes.chosen={ weights: { wikki: 1 } }");
+    expect(misspelt.stderr + misspelt.stdout).toContain('Did you mean "wiki"?');
+    expect((await lab.cli("repro", "--profile", "paper", "--dry-run")).code).toBe(0);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
