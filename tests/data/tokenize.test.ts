@@ -1,8 +1,8 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { type SplitName, splitOf, splitSchema } from "../../src/data/split.ts";
-import { learnTokenizer } from "../../src/data/tokenize.ts";
+import { learnTokenizer, type TokenizeOptions } from "../../src/data/tokenize.ts";
 import { digestBytes, digestFile } from "../../src/util/digest.ts";
 import { temporaryFolder } from "../rigs/stage-rig.ts";
 
@@ -30,19 +30,19 @@ function corpusOf(texts: readonly string[]): string {
   return folder;
 }
 
-/** How many ids the rare word takes once a tokenizer was learned on stories and on one text of the split. */
-async function idsOfRareWord(wanted: SplitName): Promise<number> {
-  const stories = Array.from({ length: 40 }, (_, i) => `Story ${i}: once upon a time there were ${i} brown hens.`);
-  const tokenizer = await learnTokenizer({
-    corpus: corpusOf([...stories, rareText(wanted)]),
-    kind: "bpe",
-    vocabSize: 280,
-    split,
-    work: temporaryFolder("work"),
-    threads: 1,
+const stories = Array.from({ length: 40 }, (_, i) => `Story ${i}: once upon a time there were ${i} brown hens.`);
+
+function optionsFor(corpus: string, vocabSize: number): TokenizeOptions {
+  return {
+    ...{ corpus, vocabSize, split, kind: "bpe", work: temporaryFolder("work"), threads: 1 },
     signal: new AbortController().signal,
     onProgress: () => {},
-  });
+  };
+}
+
+/** How many ids the rare word takes once a tokenizer was learned on stories and on one text of the split. */
+async function idsOfRareWord(wanted: SplitName): Promise<number> {
+  const tokenizer = await learnTokenizer(optionsFor(corpusOf([...stories, rareText(wanted)]), 280));
   return tokenizer.encodeUtf8(Buffer.from(RARE)).length;
 }
 
@@ -50,4 +50,37 @@ test("bpe learns no merge from a word that stands only in held-out documents, ho
   expect(await idsOfRareWord("train")).toBeLessThan(RARE.length);
   expect(await idsOfRareWord("validation")).toBe(RARE.length);
   expect(await idsOfRareWord("test")).toBe(RARE.length);
+});
+
+test("a tokenizer that was learned before a kill is taken from the work folder, unless it is damaged", async () => {
+  const corpus = corpusOf(stories);
+  const options = optionsFor(corpus, 300);
+  const first = await learnTokenizer(options);
+  const texts = path.join(corpus, "files", "a.jsonl");
+  const written = readFileSync(texts);
+  rmSync(texts);
+  expect((await learnTokenizer(options)).digest).toBe(first.digest);
+
+  writeFileSync(texts, written);
+  truncateSync(path.join(options.work, "tokenizer", "tokenizer.json"), 1000);
+  expect((await learnTokenizer(options)).digest).toBe(first.digest);
+  expect((await learnTokenizer({ ...options, vocabSize: 300 })).vocabSize).toBe(300);
+});
+
+test("the first merges of a larger tokenizer are the tokenizer of a smaller training", async () => {
+  const corpus = corpusOf(stories);
+  const learned = await learnTokenizer(optionsFor(corpus, 310));
+  for (const vocabSize of [257, 258, 290, 310]) {
+    const alone = await learnTokenizer(optionsFor(corpus, vocabSize));
+    const taken = await learnTokenizer({ ...optionsFor(corpus, vocabSize), learned });
+    expect(taken.digest).toBe(alone.digest);
+    expect(taken.encode("hens once upon")).toEqual(alone.encode("hens once upon"));
+  }
+  await expect(learnTokenizer({ ...optionsFor(corpus, 311), learned })).rejects.toMatchObject({
+    code: "BAD_VOCAB_SIZE",
+    hint: "Give a size from 257 to 310, or learn a larger tokenizer.",
+  });
+  await expect(learnTokenizer({ ...optionsFor(corpus, 300), kind: "gpt2", learned })).rejects.toMatchObject({
+    code: "TOKENIZER_NOT_USED",
+  });
 });

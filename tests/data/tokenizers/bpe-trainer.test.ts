@@ -105,3 +105,38 @@ test("the work grows in step with a long run of one letter", () => {
   expect(fused(1 << 16)).toBe((1 << 16) - 1);
   expect(fused(1 << 18)).toBe((1 << 18) - 1);
 });
+
+test("beyond the bound the words seen least are forgotten, by the documents alone, and frequent ones keep their counts", () => {
+  const common = "the cat sat on the mat ".repeat(10);
+  const rare = (document: number) => Array.from({ length: 40 }, (_, i) => ` w${document * 40 + i}x`).join("");
+  const documents = Array.from({ length: 50 }, (_, document) => common + rare(document));
+  const count = (maxWordBytes: number) => {
+    const words = new WordCounts(maxWordBytes);
+    for (const document of documents) {
+      words.add(document);
+      expect(words.numBytes).toBeLessThanOrEqual(maxWordBytes);
+    }
+    const spelled = Array.from({ length: words.numWords }, (_, word) => [
+      Buffer.from(words.bytes.subarray(words.startOf(word), words.endOf(word))).toString(),
+      words.countOf(word),
+    ]);
+    return { words, counts: Object.fromEntries(spelled) as Record<string, number> };
+  };
+  const exact = count(1 << 20);
+  expect(exact.words.numForgotten).toBe(0);
+  expect(exact.words.numWords).toBe(2000 + 9); // the numbers, " w", "x", a space and the six below
+  const bounded = count(4000);
+  expect(bounded.words.numForgotten).toBeGreaterThan(1000);
+  expect(bounded.counts).toEqual(count(4000).counts);
+  for (const word of ["the", " cat", " sat", " on", " the", " mat"])
+    expect(bounded.counts[word]).toBe(exact.counts[word]);
+});
+
+test("a text and its UTF-8 are counted alike", () => {
+  const words = [new WordCounts(), new WordCounts()] as const;
+  words[0].add("naïve façade, naïve 人人");
+  words[1].add(Buffer.from("naïve façade, naïve 人人"));
+  const bytesOf = ({ bytes, numBytes }: WordCounts) => Buffer.from(bytes.subarray(0, numBytes)).toString();
+  expect(bytesOf(words[0])).toBe(bytesOf(words[1]));
+  expect(words[0].numWords).toBe(words[1].numWords);
+});

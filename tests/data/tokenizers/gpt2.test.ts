@@ -9,7 +9,7 @@ import { afterAll, expect, test } from "vitest";
 import { readGpt2 } from "../../../src/data/tokenizers/gpt2.ts";
 import { encodeSlowly } from "../../../src/data/tokenizers/slow-encoder.ts";
 import { assetPath } from "../../../src/util/package-root.ts";
-import { fixedTexts, randomText } from "./texts.ts";
+import { fixedTexts, oddDocument, randomText } from "./texts.ts";
 
 const gpt2 = readGpt2();
 const oracle = get_encoding("gpt2");
@@ -39,6 +39,16 @@ test("texts in twelve scripts, emoji, odd white space and special strings have t
 
 test("any text has tiktoken's ids", () => {
   fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 60 }), expectOracleIds), { numRuns: 500 });
+});
+
+test("documents of twelve scripts, emoji, all planes, odd white space and broken markup have tiktoken's ids and decode", () => {
+  fc.assert(
+    fc.property(oddDocument, (text) => {
+      expectOracleIds(text);
+      expect(gpt2.decode(gpt2.encode(text))).toBe(text);
+    }),
+    { numRuns: 500 },
+  );
 });
 
 test("a thousand texts of mixed scripts, random code points and long repeats have tiktoken's ids", () => {
