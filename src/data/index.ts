@@ -4,6 +4,9 @@
 export { type DatasetName, datasetNames, datasets } from "./datasets/index.ts";
 /** The documents of a `dataset` artifact, streamed. */
 export { type ReadDocumentsOptions, readDocuments, type SourceDocument } from "./documents.ts";
+/** Windows of several sources by weights, in stages over the steps; a `Trainer` takes a `Sampler` as its source. */
+export { type Mix, mixSchema } from "./mix.ts";
+export { Sampler, type SamplerOptions } from "./sampler.ts";
 /** A `shards` artifact: windows by position, documents in order. */
 export {
   type OpenShardsOptions,
