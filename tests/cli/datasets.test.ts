@@ -1,25 +1,14 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import path from "node:path";
-import { afterEach, expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { datasets as command } from "../../src/cli/commands/datasets.ts";
 import { cardOf } from "../../src/data/datasets/card.ts";
 import { datasetNames, datasets } from "../../src/data/datasets/index.ts";
-import { openStore } from "../../src/store/store.ts";
 import { digestBytes } from "../../src/util/digest.ts";
+import { printedBy } from "../rigs/printed.ts";
 import { temporaryFolder } from "../rigs/stage-rig.ts";
+import { StoreRig } from "../store/store-rig.ts";
 
-afterEach(() => vi.restoreAllMocks());
-
-async function run(action?: string, name?: string, more: { json?: boolean; directory?: string } = {}): Promise<string> {
-  let printed = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    printed += text;
-    return true;
-  });
-  const options = { json: false, directory: temporaryFolder("lab"), ...more };
-  expect(await command(action, name, options)).toBe(0);
-  vi.restoreAllMocks();
-  return printed;
+function run(action?: string, name?: string, more: { json?: boolean; directory?: string } = {}): Promise<string> {
+  return printedBy(() => command(action, name, { json: false, directory: temporaryFolder("lab"), ...more }));
 }
 
 test("the list has every data set with size, licence, language and by what its bytes are known", async () => {
@@ -66,19 +55,14 @@ test("a name that is no data set is answered with the nearest one, and an action
 });
 
 test("what was pinned on first use in this lab is shown", async () => {
-  const directory = temporaryFolder("lab");
-  const store = openStore(path.join(directory, "artifacts"));
-  const folder = temporaryFolder("dataset");
-  mkdirSync(path.join(folder, "files"));
+  using rig = StoreRig.create();
   const [file] = datasets.winogrande.files;
   const sha256 = digestBytes("as it came");
   const files = [{ path: file!.path, bytes: 10, sha256, format: "parquet" }];
-  writeFileSync(path.join(folder, "dataset.json"), JSON.stringify({ name: "winogrande", files }));
-  const { digest } = store.putTree(folder);
-  const key = digestBytes("key");
-  const provenance = { startedAt: "2026-01-01T00:00:00.000Z", durationMs: 1, attempt: 1, version: "1", measures: {} };
-  vi.spyOn(Object.getPrototypeOf(store), "listActions").mockReturnValue([
-    { key, stage: "benchmarks", outputs: { dataset: digest }, provenance },
-  ]);
-  expect(await run("show", "winogrande", { directory })).toContain(`${sha256} as this lab first saw it`);
+  const dataset = rig.put({ "dataset.json": JSON.stringify({ name: "winogrande", files }) });
+  const other = rig.put({ "dataset.json": JSON.stringify({ name: "another", files: [] }), "files/a.txt": "a" });
+  rig.record("benchmarks", { dataset });
+  rig.record("corpus", { dataset: other });
+  expect(await run("show", "winogrande")).toContain("pinned on first use");
+  expect(await run("show", "winogrande", { directory: rig.folder })).toContain(`${sha256} as this lab first saw it`);
 });
