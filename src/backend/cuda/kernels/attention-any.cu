@@ -24,6 +24,7 @@ __device__ __forceinline__ void keep_row(float* to, const bf16* from, int D) {
 
 __device__ __forceinline__ float product(const float* a, const bf16* b, int D) {
   float sum = 0.0f;
+#pragma unroll 4
   for (int c = 0; c < D; c += 2) {
     const u32 pair = load4(b + c);
     sum += a[c] * pair_lo(pair) + a[c + 1] * pair_hi(pair);
@@ -136,7 +137,7 @@ extern "C" __global__ void __launch_bounds__(128)
 }
 
 /** dK and dV of all (b, key head, s), over the query heads of the group and the queries in order. */
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 4)
     attention_keys_values_gradient_any(bf16* dqkv, const float* delta, const bf16* dy, const float* log_sum_exp, const bf16* qkv,
                                        int B, int T, int H, int Hkv, int D, float scale, DROPOUT_PARAMETERS) {
   __shared__ float keys[4][MOST_COLUMNS], values[4][MOST_COLUMNS];

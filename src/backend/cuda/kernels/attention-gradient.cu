@@ -194,5 +194,5 @@ __device__ void keys_values_gradient(bf16* dqkv, const float* delta, const bf16*
   }
 ATTENTION_GRADIENT(16, 64, 64, true)
 ATTENTION_GRADIENT(32, 64, 64, true)
-ATTENTION_GRADIENT(64, 64, 64, true)
+ATTENTION_GRADIENT(64, 64, 32, true)
 ATTENTION_GRADIENT(128, 32, 32, false)

@@ -113,12 +113,12 @@ extern "C" __global__ void __launch_bounds__(256)
     layer_norm_bf16(bf16* y, float* mean, float* rstd, const bf16* x, const float* w, const float* b, int N, int C, float eps) {
   layer_norm<bf16>(y, mean, rstd, x, w, b, N, C, eps);
 }
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 3)
     layer_norm_gradient_f32(float* dx, float* partials, const float* dy, const float* x, const float* w, const float* mean,
                             const float* rstd, int N, int C, int rows_per_block, int accumulate) {
   layer_norm_gradient<float>(dx, partials, dy, x, w, mean, rstd, N, C, rows_per_block, accumulate);
 }
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 3)
     layer_norm_gradient_bf16(bf16* dx, float* partials, const bf16* dy, const bf16* x, const float* w, const float* mean,
                              const float* rstd, int N, int C, int rows_per_block, int accumulate) {
   layer_norm_gradient<bf16>(dx, partials, dy, x, w, mean, rstd, N, C, rows_per_block, accumulate);

@@ -6,13 +6,19 @@
 
 constexpr int POSITIONS = 4;
 
-/** Cosine and sine of position * base^(-2i / D): reduced in double, so that far positions keep their digits. */
+/**
+ * Cosine and sine of position * base^(-2i / D). The angle is reduced to a quarter turn in double, so that far positions keep their
+ * digits; Taylor series do the rest, with an error below 3e-8. CUDA's own functions would reserve a stack for large arguments.
+ */
 __device__ __forceinline__ void rotation(float* cosine, float* sine, int position, int i, int D, float base) {
-  const double turn = 6.283185307179586;
-  const double angle = position * pow((double)base, -2.0 * i / D);
-  const float rest = (float)(angle - turn * floor(angle / turn + 0.5));
-  *cosine = cosf(rest);
-  *sine = sinf(rest);
+  const double quarter = 1.5707963267948966;
+  const double angle = position * pow((double)base, -2.0 * i / D), turns = floor(angle / quarter + 0.5);
+  const float r = (float)(angle - turns * quarter), q = r * r;
+  const float s = r + r * q * (-1.0f / 6 + q * (1.0f / 120 + q * (-1.0f / 5040 + q * (1.0f / 362880))));
+  const float c = 1.0f + q * (-0.5f + q * (1.0f / 24 + q * (-1.0f / 720 + q * (1.0f / 40320))));
+  const int quadrant = (int)((long long)turns & 3);
+  *sine = quadrant == 0 ? s : quadrant == 1 ? c : quadrant == 2 ? -s : -c;
+  *cosine = quadrant == 0 ? c : quadrant == 1 ? -s : quadrant == 2 ? -c : s;
 }
 
 template <class T>

@@ -8,12 +8,12 @@ import { address, dropoutArguments, f32, i32, launch, pointer } from "./argument
 const ROWS = 64;
 const MOST_COLUMNS = 256;
 
-/** As the kernels are compiled: columns of a tile, keys or queries of a tile, and whether 64 rows are kept in shared memory too. */
+/** As the kernels are compiled: columns, keys and queries of a tile, and whether 64 rows are kept in shared memory too. */
 const TILES = [
-  { D: 16, inner: 64, keepsRows: false },
-  { D: 32, inner: 64, keepsRows: false },
-  { D: 64, inner: 64, keepsRows: false },
-  { D: 128, inner: 32, keepsRows: true },
+  { D: 16, keys: 64, queries: 64, keepsRows: false },
+  { D: 32, keys: 64, queries: 64, keepsRows: false },
+  { D: 64, keys: 64, queries: 32, keepsRows: false },
+  { D: 128, keys: 32, queries: 32, keepsRows: true },
 ] as const;
 
 type Shape = Pick<AttentionArgs, "B" | "T" | "H" | "Hkv" | "D" | "scale">;
@@ -31,7 +31,7 @@ export function launchAttention(launcher: Launcher, call: AttentionArgs): void {
       kernel: `attention_${tile.D}`,
       grid: [Math.ceil(T / ROWS), H, B],
       threads: 128,
-      sharedBytes: 4 * tileBytes(tile.inner, tile.D),
+      sharedBytes: 4 * tileBytes(tile.keys, tile.D),
       args: [y, logSumExp, qkv, ...shapeArguments(call), ...dropout],
     });
     return;
@@ -76,20 +76,18 @@ export function launchAttentionGradient(launcher: Launcher, call: AttentionGradi
     return;
   }
   const shape = [...shapeArguments(call), ...dropout];
-  const stages = 4 * tileBytes(tile.inner, tile.D);
   launch(launcher, {
     kernel: `attention_queries_gradient_${tile.D}`,
     grid: [Math.ceil(T / ROWS), H, B],
     threads: 128,
-    sharedBytes: stages,
+    sharedBytes: 4 * tileBytes(tile.keys, tile.D),
     args: [...forQueries, ...shape],
   });
   launch(launcher, {
     kernel: `attention_keys_values_gradient_${tile.D}`,
     grid: [Math.ceil(T / ROWS), Hkv, B],
     threads: 128,
-    // log_sum_exp and delta of each query lie behind its stage.
-    sharedBytes: stages + 4 * 4 * tile.inner + (tile.keepsRows ? 2 * tileBytes(ROWS, tile.D) : 0),
+    sharedBytes: keysValuesBytes(tile),
     args: [...forKeysValues, ...shape],
   });
 }
@@ -145,6 +143,11 @@ function checkHeads({ H, Hkv, D, B, T }: Shape, kernel: string): void {
     throw new RangeError(`${kernel}.D: ${D} is not an even head dimension up to ${MOST_COLUMNS}`);
   }
   i32(B * H * T, `${kernel}: B H T`);
+}
+
+/** Two stages of queries and of dy, with log_sum_exp and delta of each query, and the rows that are kept. */
+function keysValuesBytes({ D, queries, keepsRows }: (typeof TILES)[number]): number {
+  return 4 * (tileBytes(queries, D) + 4 * queries) + (keepsRows ? 2 * tileBytes(ROWS, D) : 0);
 }
 
 /** Rows in shared memory are 16 bytes longer than they need. */
