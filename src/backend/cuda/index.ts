@@ -2,11 +2,10 @@
 // moments and statistics in f32. Results are the same bits from run to run within the determinism class.
 
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { UserError } from "../../util/errors.ts";
 import { formatBytes } from "../../util/format.ts";
-import { packageRoot } from "../../util/package-root.ts";
 import type { Backend } from "../backend.ts";
 import { CudaDevice } from "./device.ts";
 import { type CublasLt, openCublasLt } from "./driver/cublaslt.ts";
@@ -17,6 +16,7 @@ import { TunedGemm } from "./gemm/autotune.ts";
 import { chooseGemm, GEMM_VARIABLE, type GemmChoice } from "./gemm/choice.ts";
 import { CublasLtGemm } from "./gemm/cublaslt.ts";
 import { GemmTable, type TableIdentity } from "./gemm/table.ts";
+import { ptxFolder } from "./kernel-files.ts";
 import { cudaKernels } from "./kernels.ts";
 import { type GemmProvider, ownGemm } from "./launch/gemm.ts";
 import { peakFlopsOf } from "./peak-flops.ts";
@@ -44,7 +44,10 @@ export function cudaDeterminismClass(): string {
   if (!probe.available) throw new UserError(probe.reason, { code: "NO_CUDA_DEVICE", hint: probe.hint });
   const { device, cublasLt, driverVersion } = probe;
   const choice = chooseGemm(device.capability, cublasLt !== undefined);
-  const table = choice === "tuned" ? openTable(device, driverVersion, cublasLt?.version) : undefined;
+  const table =
+    choice === "tuned"
+      ? openTable(device, driverVersion, cublasLt?.version, kernelDigest(shippedModules()))
+      : undefined;
   return classOf(device, choice, cublasLt?.version, table);
 }
 
@@ -71,27 +74,28 @@ export async function createCudaBackend(options: CudaOptions = {}): Promise<Back
   const driver = openDriver();
   const description = chooseDevice(driver);
   const check = options.check ?? Boolean(process.env["STLM_CUDA_CHECK"]);
+  const modules = options.modules ?? shippedModules();
   const device = new CudaDevice(driver, description, {
-    modules: options.modules ?? shippedModules(),
+    modules,
     check,
     graphs: options.graphs ?? true,
   });
   try {
-    return open(driver, device, options.gemm);
+    return open(driver, device, kernelDigest(modules), options.gemm);
   } catch (error) {
     device.close();
     throw error;
   }
 }
 
-function open(driver: Driver, device: CudaDevice, wanted: GemmChoice | undefined): Backend {
+function open(driver: Driver, device: CudaDevice, kernels: string, wanted: GemmChoice | undefined): Backend {
   const { description } = device;
   const version = driver.version;
   const cublasLt = openCublasLt(version);
   const library = "reason" in cublasLt ? undefined : cublasLt;
   const choice = wanted ?? chooseGemm(description.capability, library !== undefined);
   if (choice === "cublaslt" && "reason" in cublasLt) throw noCublasLt(cublasLt.reason);
-  const table = choice === "tuned" ? openTable(description, version, library?.version) : undefined;
+  const table = choice === "tuned" ? openTable(description, version, library?.version, kernels) : undefined;
   const nvml = openNvml(description.busId);
   const energy = () => ("reason" in nvml ? undefined : nvml.energyJoules());
   const energyAtStart = energy();
@@ -126,7 +130,7 @@ function open(driver: Driver, device: CudaDevice, wanted: GemmChoice | undefined
       const now = energy();
       return {
         gpu: description.name,
-        kernels: kernelDigest(),
+        kernels,
         ...(driverVersion === undefined ? {} : { driver: driverVersion }),
         ...(table === undefined ? {} : { gemm_algorithms: table.used() }),
         ...(now === undefined || energyAtStart === undefined ? {} : { energy_joules: now - energyAtStart }),
@@ -158,27 +162,38 @@ function noCublasLt(reason: string): UserError {
   });
 }
 
-function openTable(device: DeviceDescription, driverVersion: number, cublasLt: string | undefined): GemmTable {
+function openTable(
+  device: DeviceDescription,
+  driverVersion: number,
+  cublasLt: string | undefined,
+  kernels: string,
+): GemmTable {
   const identity: TableIdentity = {
     gpu: `${device.name} sm_${device.capability}`,
     driverVersion,
     cublasLt: cublasLt ?? null,
-    kernels: kernelDigest(),
+    kernels,
   };
   return GemmTable.open(identity);
 }
 
-/** The kernels that the package brings, compiled by the driver for whatever GPU there is. */
+/**
+ * The kernels that the package brings, compiled by the driver for whatever GPU there is. Throws a UserError in a clone whose PTX was
+ * never built.
+ */
 function shippedModules(): ModuleSource[] {
-  const folder = path.join(packageRoot(), "src", "backend", "cuda", "ptx");
-  return readdirSync(folder)
-    .filter((name) => name.endsWith(".ptx"))
-    .sort()
-    .map((name) => ({ name, ptx: readFileSync(path.join(folder, name), "utf8") }));
+  const files = existsSync(ptxFolder()) ? readdirSync(ptxFolder()).filter((name) => name.endsWith(".ptx")) : [];
+  if (files.length === 0) {
+    throw new UserError("The cuda device's kernels are not built: there is no PTX in the package.", {
+      code: "NO_PTX",
+      hint: "Build it with nvcc by `npx tsx scripts/build-ptx.ts`, install the npm package, or choose --device cpu.",
+    });
+  }
+  return files.sort().map((name) => ({ name, ptx: readFileSync(path.join(ptxFolder(), name), "utf8") }));
 }
 
-function kernelDigest(): string {
+function kernelDigest(modules: readonly ModuleSource[]): string {
   const hash = createHash("sha256");
-  for (const { name, ptx } of shippedModules()) hash.update(`${name}\n`).update(ptx);
+  for (const { name, ptx } of modules) hash.update(`${name}\n`).update(ptx);
   return hash.digest("hex").slice(0, 16);
 }

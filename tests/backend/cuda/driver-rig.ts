@@ -1,7 +1,7 @@
 // The simulated driver as tests of the driver layer use it: the very code that talks to libcuda, and the simulator's own controls.
 
 import { CudaDevice, type DeviceOptions } from "../../../src/backend/cuda/device.ts";
-import { HostBlock, type NativeFunction, NativeLibrary } from "../../../src/backend/cuda/driver/api.ts";
+import { HostBlock, type NativeFunction, NativeLibrary, textAt } from "../../../src/backend/cuda/driver/api.ts";
 import { chooseDevice, type Driver, openDriver } from "../../../src/backend/cuda/driver/driver.ts";
 import type { ModuleSource } from "../../../src/backend/cuda/driver/modules.ts";
 import type { Launch } from "../../../src/backend/cuda/launcher.ts";
@@ -9,20 +9,24 @@ import { buildSimulator } from "../../../src/backend/cuda/simulator/build.ts";
 
 export { simulatorUnavailable } from "../../../src/backend/cuda/simulator/build.ts";
 
-/** Kernels that the tests launch by hand, as a module whose text names them. */
-export const ELEMENTWISE: ModuleSource = {
-  name: "elementwise.ptx",
-  ptx: `.version 7.8\n.target sm_80\n.address_size 64\n${["add_f32", "scale_f32", "copy_32", "fill_32", "cast_f32_bf16"]
-    .map((name) => `.visible .entry ${name}(`)
-    .join("\n")}\n`,
-};
+/** The text of a module for these kernels, as far as the simulator reads it. */
+function moduleOf(name: string, kernels: readonly string[]): ModuleSource {
+  const entries = kernels.map((kernel) => `.visible .entry ${kernel}(`);
+  return { name, ptx: `.version 7.8\n.target sm_80\n.address_size 64\n${entries.join("\n")}\n` };
+}
+
+/** Kernels that the tests launch by hand. */
+export const ELEMENTWISE = moduleOf("elementwise.ptx", ["add_f32", "scale_f32", "copy_32", "fill_32", "cast_f32_bf16"]);
 
 export class DriverRig {
   private readonly controls = new Map<string, NativeFunction>();
   private readonly text = new HostBlock(256);
 
+  private readonly kernelName: NativeFunction;
+
   private constructor(readonly library: string) {
     const simulator = new NativeLibrary(library);
+    this.kernelName = simulator.bind("cudasimKernelName", "u", "p")!;
     for (const [name, types] of [
       ["cudasimReset", ""],
       ["cudasimSetDeferred", "i"],
@@ -30,6 +34,7 @@ export class DriverRig {
       ["cudasimSetDevice", "iii"],
       ["cudasimInjectFailure", "pui"],
       ["cudasimCallCount", "p"],
+      ["cudasimSetSchedule", "iiu"],
     ] as const) {
       this.controls.set(name, simulator.bind(name, types)!);
     }
@@ -68,6 +73,20 @@ export class DriverRig {
 
   count(call: string): number {
     return Number(this.controls.get("cudasimCallCount")!(this.address(call)));
+  }
+
+  /** In which order threads run: 0 ascending, 1 descending, 2 random. */
+  setSchedule(schedule: number, asyncCopies = 0, seed = 1): void {
+    this.controls.get("cudasimSetSchedule")!(schedule, asyncCopies, seed);
+  }
+
+  /** Every kernel that was compiled in, as one module. */
+  allKernels(): ModuleSource {
+    const names: string[] = [];
+    for (let address = this.kernelName(0); address; address = this.kernelName(names.length)) {
+      names.push(textAt(BigInt(address)));
+    }
+    return moduleOf("all.ptx", names);
   }
 
   /** A fresh simulator's device with the elementwise kernels. */
