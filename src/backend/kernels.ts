@@ -40,7 +40,7 @@ export interface MatmulArgs {
 /** y[n] = table[ids[n]] [+ positions[firstPosition + n mod T]]. Throws a RangeError for an id outside 0..V-1. */
 export interface EmbeddingArgs {
   readonly y: DeviceBuffer; // (N, C)
-  readonly table: DeviceBuffer; // (V, C)
+  readonly table: DeviceBuffer; // (V, C); of the type of y where it is no parameter, but activations whose rows are chosen
   readonly ids: DeviceBuffer; // (N) i32
   readonly positions?: DeviceBuffer | undefined; // (>= firstPosition + T, C)
   readonly firstPosition?: number; // 0

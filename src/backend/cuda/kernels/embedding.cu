@@ -1,10 +1,11 @@
 // Rows of a table by id, with positions added; their gradient without atomics.   Reference: reference/embedding.ts
-// table, positions and their gradients float; y, dy (N, C) float or bf16; ids (N) i32.
+// table, positions and their gradients float; y, dy (N, C) float or bf16; ids (N) i32. The table is bf16 too where its rows are
+// activations.
 #include "numbers.cuh"
 
 /** y[n] = table[ids[n]] + positions[first_position + n mod T]; NaN for an id outside 0..V-1. One warp per row, block 256. */
-template <class T>
-__device__ void embedding(T* y, const float* table, const int* ids, const float* positions, int first_position, int N, int period,
+template <class T, class S>
+__device__ void embedding(T* y, const S* table, const int* ids, const float* positions, int first_position, int N, int period,
                           int C, int V) {
   const int n = blockIdx.x * 8 + (threadIdx.x >> 5);
   if (n >= N) return;
@@ -12,7 +13,7 @@ __device__ void embedding(T* y, const float* table, const int* ids, const float*
   const bool known = id >= 0 && id < V;
   const bool aligned =
       C % Packet<T>::width == 0 && is_aligned16(y) && is_aligned16(table) && is_aligned16(positions);
-  const float* word = table + (u64)(known ? id : 0) * C;
+  const S* word = table + (u64)(known ? id : 0) * C;
   const float* place = positions ? positions + (u64)(first_position + n % period) * C : nullptr;
   y += (u64)n * C;
   for_columns<T>(C, aligned, [&](auto width, int c) {
@@ -31,34 +32,61 @@ __device__ void embedding(T* y, const float* table, const int* ids, const float*
   });
 }
 
+constexpr int RUN = 512;
+
 /**
- * order = the rows 0..N-1 sorted by (id, row). A row's place is the number of rows before it in that order, which four lanes
- * count: N^2 / 4 steps of two instructions, 12 us for 12,288 rows on an H200 by calculation, without a pass over the
- * vocabulary. Grid ceil(N / 64), block 256.
+ * The first half of sorting rows 0..N-1 by (id, row): runs of 512 rows are sorted each for itself, a row's place being the number of
+ * rows that come before it. keys: the ids in that order, V for those outside the vocabulary; rows: the rows. Grid ceil(N / 512),
+ * block 512.
  */
-extern "C" __global__ void __launch_bounds__(256) embedding_order(int* order, const int* ids, int N) {
-  __shared__ __align__(16) int tile[256];
-  const int first = blockIdx.x * 64, quarter = threadIdx.x & 3, n = first + (threadIdx.x >> 2);
-  const int id = n < N ? ids[n] : 0;
+extern "C" __global__ void __launch_bounds__(RUN) embedding_runs(int* keys, int* rows, const int* ids, int N, int V) {
+  __shared__ __align__(16) int tile[RUN];
+  const int first = blockIdx.x * RUN, n = first + threadIdx.x, id = n < N ? ids[n] : 0;
+  const int key = id >= 0 && id < V ? id : V;
+  tile[threadIdx.x] = n < N ? key : 0x7fffffff;
+  __syncthreads();
+  // Of rows with the same id those above come before: keys up to this one count there, keys below it elsewhere.
   int before = 0;
-  for (int start = 0; start < N; start += 256) {
-    __syncthreads();
-    tile[threadIdx.x] = start + (int)threadIdx.x < N ? ids[start + threadIdx.x] : 0x7fffffff;
-    __syncthreads();
-    // Of rows with the same id those above come before: ids up to id count there, ids below it elsewhere.
 #pragma unroll 4
-    for (int j = quarter * 4; j < 256; j += 16) {
-      const uint4 four = load16(tile + j);
-      const int above = n - start - j;
-      before += (int)four.x < id + (above > 0);
-      before += (int)four.y < id + (above > 1);
-      before += (int)four.z < id + (above > 2);
-      before += (int)four.w < id + (above > 3);
+  for (int j = 0; j < RUN; j += 4) {
+    const uint4 four = load16(tile + j);
+    const int above = (int)threadIdx.x - j;
+    before += (int)four.x < key + (above > 0);
+    before += (int)four.y < key + (above > 1);
+    before += (int)four.z < key + (above > 2);
+    before += (int)four.w < key + (above > 3);
+  }
+  if (n < N) {
+    keys[first + before] = key;
+    rows[first + before] = n;
+  }
+}
+
+/**
+ * The second half: order = the rows of all runs, merged. A row's place is its place in its run and, by binary search, the number of
+ * rows in every other run that come before it; four lanes share the runs. Grid ceil(N / 64), block 256.
+ */
+extern "C" __global__ void __launch_bounds__(256) embedding_order(int* order, const int* keys, const int* rows, int N) {
+  const int quarter = threadIdx.x & 3, i = blockIdx.x * 64 + (threadIdx.x >> 2), own = i / RUN;
+  const int key = i < N ? keys[i] : 0;
+  int before = quarter == 0 ? i % RUN : 0;
+  for (int run = quarter; run * RUN < N; run += 4) {
+    if (run == own) continue;
+    const int bound = key + (run < own);
+    int low = run * RUN, high = min(low + RUN, N);
+    while (low < high) {
+      const int middle = (low + high) >> 1;
+      if (keys[middle] < bound) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
     }
+    before += low - run * RUN;
   }
   before += __shfl_xor_sync(FULL_WARP, before, 1);
   before += __shfl_xor_sync(FULL_WARP, before, 2);
-  if (n < N && quarter == 0) order[before] = n;
+  if (i < N && quarter == 0) order[before] = rows[i];
 }
 
 /**
@@ -81,7 +109,7 @@ __device__ void embedding_gradient(float* d_table, const T* dy, const int* ids, 
     for (int start = place; start < N; start += 32) {
       const int n = start + lane < N ? order[start + lane] : -1;
       const int rows = __popc(__ballot_sync(FULL_WARP, n >= 0 && ids[n < 0 ? 0 : n] == id));
-#pragma unroll 4
+#pragma unroll 8
       for (int j = 0; j < rows; j++) {
         const Floats<W> d = load_floats<W>(dy + (u64)__shfl_sync(FULL_WARP, n, j) * C + c);
 #pragma unroll
@@ -113,12 +141,17 @@ __device__ void positions_gradient(float* d_positions, const T* dy, int N, int p
 extern "C" __global__ void __launch_bounds__(256)
     embedding_f32(float* y, const float* table, const int* ids, const float* positions, int first_position, int N, int T, int C,
                   int V) {
-  embedding<float>(y, table, ids, positions, first_position, N, T, C, V);
+  embedding<float, float>(y, table, ids, positions, first_position, N, T, C, V);
 }
 extern "C" __global__ void __launch_bounds__(256)
     embedding_bf16(bf16* y, const float* table, const int* ids, const float* positions, int first_position, int N, int T, int C,
                    int V) {
-  embedding<bf16>(y, table, ids, positions, first_position, N, T, C, V);
+  embedding<bf16, float>(y, table, ids, positions, first_position, N, T, C, V);
+}
+extern "C" __global__ void __launch_bounds__(256)
+    embedding_rows_bf16(bf16* y, const bf16* table, const int* ids, const float* positions, int first_position, int N, int T, int C,
+                        int V) {
+  embedding<bf16, bf16>(y, table, ids, positions, first_position, N, T, C, V);
 }
 extern "C" __global__ void __launch_bounds__(256)
     embedding_gradient_f32(float* d_table, const float* dy, const int* ids, const int* order, int N, int C, int V) {
