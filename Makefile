@@ -5,7 +5,7 @@ BIN := node_modules/.bin
 SOURCES := $(shell find src stages scripts -type f 2>/dev/null) tsconfig.json tsconfig.build.json
 
 .DEFAULT_GOAL := help
-.PHONY: help install build repro test check format report bench pack clean
+.PHONY: help install build repro test check format report bench pack ptx clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -42,6 +42,9 @@ bench: build ## measure kernels, tokenizers and the no-op run
 
 pack: build ## the npm package, with a library built for this platform
 	node scripts/prebuild.mjs && npm pack --ignore-scripts
+
+ptx: node_modules/.installed ## compile the CUDA kernels to the PTX that ships (needs nvcc)
+	node --import tsx scripts/build-ptx.ts $(ARGS)
 
 clean: ## remove what is built; artifacts/ stays
 	rm -rf dist schema prebuilt *.tgz

@@ -98,7 +98,7 @@ __device__ __forceinline__ void gemm(const bf16* a, const bf16* b, Epilogue epil
       store8(at + 8 * pitch, make_uint2(__float_as_uint(sums[i][j][2]), __float_as_uint(sums[i][j][3])));
     }
     __syncwarp();
-#pragma unroll
+#pragma unroll 1  // or this code, already there MI times, would be most of the kernel
     for (int item = lane; item < 16 * WN / 8; item += 32) {
       const int row = item / (WN / 8), column = item % (WN / 8) * 8;
       const uint4 first = load16(slab + row * pitch + column), second = load16(slab + row * pitch + column + 4);
@@ -110,8 +110,9 @@ __device__ __forceinline__ void gemm(const bf16* a, const bf16* b, Epilogue epil
   }
 }
 
-#define GEMM(name, BM, BN, WM, WN, TA, TB, ALIGNED)                                                                              \
-  extern "C" __global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32)                                                       \
+// RESIDENT blocks share a multiprocessor's registers: without it the compiler may take fewer than fit, and spill.
+#define GEMM(name, BM, BN, WM, WN, RESIDENT, TA, TB, ALIGNED)                                                                    \
+  extern "C" __global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32, RESIDENT)                                             \
       name(const bf16* a, const bf16* b, void* c, const float* bias, const void* residual, int M, int N, int K, int lda, int ldb, \
            int ldc, int k_per_split, float alpha, int flags) {                                                                   \
     const Epilogue epilogue = {c, bias, residual, M, N, ldc, alpha, flags};                                                      \
@@ -119,20 +120,20 @@ __device__ __forceinline__ void gemm(const bf16* a, const bf16* b, Epilogue epil
   }
 
 // Names: n or t for each operand as it is or transposed, then the tile.
-GEMM(gemm_nn_128x128, 128, 128, 64, 64, false, false, true)
-GEMM(gemm_nt_128x128, 128, 128, 64, 64, false, true, true)
-GEMM(gemm_tn_128x128, 128, 128, 64, 64, true, false, true)
-GEMM(gemm_nn_128x64, 128, 64, 64, 32, false, false, true)
-GEMM(gemm_nt_128x64, 128, 64, 64, 32, false, true, true)
-GEMM(gemm_tn_128x64, 128, 64, 64, 32, true, false, true)
-GEMM(gemm_nn_64x64, 64, 64, 32, 32, false, false, true)
-GEMM(gemm_nt_64x64, 64, 64, 32, 32, false, true, true)
-GEMM(gemm_tn_64x64, 64, 64, 32, 32, true, false, true)
+GEMM(gemm_nn_128x128, 128, 128, 64, 64, 2, false, false, true)
+GEMM(gemm_nt_128x128, 128, 128, 64, 64, 2, false, true, true)
+GEMM(gemm_tn_128x128, 128, 128, 64, 64, 2, true, false, true)
+GEMM(gemm_nn_128x64, 128, 64, 64, 32, 3, false, false, true)
+GEMM(gemm_nt_128x64, 128, 64, 64, 32, 3, false, true, true)
+GEMM(gemm_tn_128x64, 128, 64, 64, 32, 3, true, false, true)
+GEMM(gemm_nn_64x64, 64, 64, 32, 32, 4, false, false, true)
+GEMM(gemm_nt_64x64, 64, 64, 32, 32, 4, false, true, true)
+GEMM(gemm_tn_64x64, 64, 64, 32, 32, 4, true, false, true)
 // For any address and leading dimension, element by element; the only ones where both operands are transposed, which no model needs.
-GEMM(gemm_nn_any, 64, 64, 32, 32, false, false, false)
-GEMM(gemm_nt_any, 64, 64, 32, 32, false, true, false)
-GEMM(gemm_tn_any, 64, 64, 32, 32, true, false, false)
-GEMM(gemm_tt_any, 64, 64, 32, 32, true, true, false)
+GEMM(gemm_nn_any, 64, 64, 32, 32, 4, false, false, false)
+GEMM(gemm_nt_any, 64, 64, 32, 32, 4, false, true, false)
+GEMM(gemm_tn_any, 64, 64, 32, 32, 4, true, false, false)
+GEMM(gemm_tt_any, 64, 64, 32, 32, 4, true, true, false)
 
 /**
  * The splits' sums, added in their order, and what belongs to the end of the product. parts: (splits, M, ldp), ldp a multiple of 8.

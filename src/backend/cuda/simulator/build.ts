@@ -19,6 +19,7 @@ import { promisify } from "node:util";
 import { messageOf, UserError } from "../../../util/errors.ts";
 import { packageRoot } from "../../../util/package-root.ts";
 import { cacheFolder, commandOnPath, compilerVersion } from "../../cpu/build.ts";
+import { kernelFiles, kernelSources } from "../kernel-files.ts";
 
 const run = promisify(execFile);
 
@@ -46,17 +47,6 @@ export function simulatorUnavailable(): string | undefined {
 
 export function simulatorFolder(): string {
   return path.join(packageRoot(), "src", "backend", "cuda", "simulator");
-}
-
-export function kernelFolder(): string {
-  return path.join(packageRoot(), "src", "backend", "cuda", "kernels");
-}
-
-/** The kernel files, by name, sorted. */
-export function kernelFiles(): string[] {
-  return readdirSync(kernelFolder())
-    .filter((file) => file.endsWith(".cu"))
-    .sort();
 }
 
 /** A kernel as its file declares it; `bounds` is the text in `__launch_bounds__(...)`. */
@@ -135,7 +125,7 @@ function simulatorUnit(build: Build, file: string): Unit {
 }
 
 function kernelUnit(build: Build, file: string, { patch, optimisation = 2 }: SimulatorOptions): Unit {
-  const sources = includedSources(file, patch ?? ((_, text) => text));
+  const sources = kernelSources(file, patch);
   // What kernels leave unused (a helper header) and how they mix signs is nvcc's concern.
   const flags = [...COMMON_FLAGS, `-O${optimisation}`, ...build.sanitizer, "-w", `-I${simulatorFolder()}`];
   return {
@@ -164,19 +154,6 @@ function kernelSource(file: string, kernels: readonly KernelDeclaration[]): stri
     "}  // namespace cudasim::device",
     "",
   ].join("\n");
-}
-
-/** A kernel file and the helpers of the kernels folder that it includes, by name. */
-function includedSources(file: string, patch: (file: string, text: string) => string): Map<string, string> {
-  const sources = new Map<string, string>();
-  const visit = (name: string) => {
-    if (sources.has(name)) return;
-    const text = patch(name, readFileSync(path.join(kernelFolder(), name), "utf8"));
-    sources.set(name, text);
-    for (const match of text.matchAll(/^\s*#include\s+"([^"]+)"/gm)) visit(match[1]!);
-  };
-  visit(file);
-  return sources;
 }
 
 async function objectOf(build: Build, unit: Unit): Promise<string> {
