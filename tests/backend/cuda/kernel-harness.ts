@@ -14,6 +14,7 @@ import { launchAttention, launchAttentionGradient } from "../../../src/backend/c
 import { launchDropout } from "../../../src/backend/cuda/launch/dropout.ts";
 import { launchAdd, launchCopy, launchFill, launchScale } from "../../../src/backend/cuda/launch/elementwise.ts";
 import { launchEmbedding, launchEmbeddingGradient } from "../../../src/backend/cuda/launch/embedding.ts";
+import { ownGemm } from "../../../src/backend/cuda/launch/gemm.ts";
 import { launchHeadLoss } from "../../../src/backend/cuda/launch/head-loss.ts";
 import {
   launchLayerNorm,
@@ -27,7 +28,6 @@ import type { CudaBuffer } from "../../../src/backend/cuda/launcher.ts";
 import type { Kernels } from "../../../src/backend/kernels.ts";
 import { createReferenceBackend } from "../../../src/backend/reference/index.ts";
 import { describeCase, type KernelCase, runCase, type Values } from "../kernel-cases.ts";
-import { hostGemm } from "./host-gemm.ts";
 import { fromBf16, MODES, type SimulatorLauncher, toBf16 } from "./simulator-launcher.ts";
 
 export type ElementType = "f32" | "bf16";
@@ -50,7 +50,7 @@ const LAUNCHES: Readonly<Record<LaunchedKernel, (device: SimulatorLauncher, args
   gelu: launchGelu,
   geluGradient: launchGeluGradient,
   // Three chunks and more where there are more than 128 rows.
-  headLoss: (device, args) => launchHeadLoss(device, hostGemm(device), args, 1),
+  headLoss: (device, args) => launchHeadLoss(device, ownGemm, args, 1),
   dropout: launchDropout,
   add: launchAdd,
   scale: launchScale,

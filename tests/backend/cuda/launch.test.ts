@@ -7,13 +7,13 @@ import { launchAdamW } from "../../../src/backend/cuda/launch/adamw.ts";
 import { launchDropout } from "../../../src/backend/cuda/launch/dropout.ts";
 import { launchAdd, launchCopy, launchFill, launchScale } from "../../../src/backend/cuda/launch/elementwise.ts";
 import { launchEmbedding, launchEmbeddingGradient } from "../../../src/backend/cuda/launch/embedding.ts";
+import { ownGemm } from "../../../src/backend/cuda/launch/gemm.ts";
 import { launchHeadLoss } from "../../../src/backend/cuda/launch/head-loss.ts";
 import { launchClipScale, launchSum } from "../../../src/backend/cuda/launch/reductions.ts";
 import type { CudaBuffer } from "../../../src/backend/cuda/launcher.ts";
 import type { DropoutKey } from "../../../src/backend/kernels.ts";
 import { openDevices } from "../devices.ts";
 import { type KernelCase, runCase } from "../kernel-cases.ts";
-import { hostGemm } from "./host-gemm.ts";
 import { launchCase } from "./kernel-harness.ts";
 import { fromBf16, SimulatorLauncher, simulatorUnavailable, toBf16 } from "./simulator-launcher.ts";
 
@@ -181,15 +181,15 @@ describe.skipIf(unavailable)(`CUDA launch functions${unavailable ? ` (skipped: $
     const { parameter: w } = withCopy(...Array.from({ length: V * C }, (_, i) => i / 7));
     const [losses, dx, dw] = [f32(9, 9, 9), device.allocate("bf16", N * C), device.upload(new Float32Array(V * C))];
     const call = { losses, x, w, targets: i32(-1, V, 2), N, C, V };
-    launchHeadLoss(device, hostGemm(device), { ...call, dx, dw });
+    launchHeadLoss(device, ownGemm, { ...call, dx, dw });
     expect(read(losses).map((loss) => (loss > 0 ? "positive" : loss))).toEqual([0, Number.NaN, "positive"]);
     expect(read(dx).map(Number.isNaN)).toEqual(Array.from({ length: N * C }, (_, i) => i >= C && i < 2 * C));
-    launchHeadLoss(device, hostGemm(device), { ...call, targets: i32(-1, -1, -1) });
+    launchHeadLoss(device, ownGemm, { ...call, targets: i32(-1, -1, -1) });
     expect(read(losses)).toEqual([0, 0, 0]);
-    expect(() => launchHeadLoss(device, hostGemm(device), { ...call, dx })).toThrow(/needs both dx and dw, or neither/);
-    expect(() =>
-      launchHeadLoss(device, hostGemm(device), { ...call, w: f32(...new Array<number>(20).fill(1)) }),
-    ).toThrow(/headLoss\.w: the parameter has no bf16 copy/);
+    expect(() => launchHeadLoss(device, ownGemm, { ...call, dx })).toThrow(/needs both dx and dw, or neither/);
+    expect(() => launchHeadLoss(device, ownGemm, { ...call, w: f32(...new Array<number>(20).fill(1)) })).toThrow(
+      /headLoss\.w: the parameter has no bf16 copy/,
+    );
     device.endOperation();
   });
 

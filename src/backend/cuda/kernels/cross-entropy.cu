@@ -2,10 +2,11 @@
 // losses[n] = log sum_v exp(logits[n,v]) - logits[n,targets[n]]; with `gradient` row n becomes
 // gradient_scale (softmax(logits[n]) - onehot(targets[n])). A target of -1 gives 0 and zeros, another outside 0..V-1 NaN.
 // logits (N, V) bf16, rows `stride` elements apart (a multiple of 8), of which columns V.. become 0; 16-byte aligned.
-// One block of 512 per row, last rows first: those the product before wrote last are still in the cache, and the second pass
-// finds the row there too.
+// One block of any number of warps per row, last rows first: those that the product wrote last are still in the L2 cache. A long row
+// wants a large block: with two rows of 50,257 on each of 132 multiprocessors the second pass finds all of them in 26 MB of L2.
 #include "numbers.cuh"
 
+#define MOST_THREADS 768
 #define LOG2E 1.4426950408889634f
 #define LOWEST -3.4e38f
 
@@ -21,9 +22,9 @@ __device__ __forceinline__ Softmax join(Softmax a, Softmax b) {
   return r;
 }
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(MOST_THREADS)
     cross_entropy(bf16* logits, float* losses, const int* targets, int V, int stride, float gradient_scale, int gradient) {
-  __shared__ float maxima[16], sums[16];
+  __shared__ float maxima[MOST_THREADS / 32], sums[MOST_THREADS / 32];
   const int n = gridDim.x - 1 - blockIdx.x, target = targets[n];
   bf16* row = logits + (u64)n * stride;
   const bool ignored = target == -1;
@@ -35,7 +36,7 @@ extern "C" __global__ void __launch_bounds__(512)
   Softmax s;
   s.max = LOWEST;
   s.sum = 0.0f;
-  for (int v = threadIdx.x * 8; v < V; v += 512 * 8) {
+  for (int v = threadIdx.x * 8; v < V; v += blockDim.x * 8) {
     Floats<8> x = load_floats<8>(row + v);
     float largest = s.max;
 #pragma unroll
@@ -65,7 +66,7 @@ extern "C" __global__ void __launch_bounds__(512)
   __syncthreads();
   s.max = maxima[0];
   s.sum = sums[0];
-  for (int i = 1; i < 16; i++) {
+  for (int i = 1; i < (int)blockDim.x / 32; i++) {
     Softmax other;
     other.max = maxima[i];
     other.sum = sums[i];
@@ -81,7 +82,7 @@ extern "C" __global__ void __launch_bounds__(512)
   if (!gradient) return;
   __syncthreads();
   const float scale = gradient_scale / s.sum;
-  for (int v = threadIdx.x * 8; v < stride; v += 512 * 8) {
+  for (int v = threadIdx.x * 8; v < stride; v += blockDim.x * 8) {
     Floats<8> x = load_floats<8>(row + v);
 #pragma unroll
     for (int k = 0; k < 8; k++) {

@@ -109,11 +109,21 @@ __device__ void embedding_gradient(float* d_table, const T* dy, const int* ids, 
     for (int start = place; start < N; start += 32) {
       const int n = start + lane < N ? order[start + lane] : -1;
       const int rows = __popc(__ballot_sync(FULL_WARP, n >= 0 && ids[n < 0 ? 0 : n] == id));
-#pragma unroll 8
-      for (int j = 0; j < rows; j++) {
-        const Floats<W> d = load_floats<W>(dy + (u64)__shfl_sync(FULL_WARP, n, j) * C + c);
+      // Of a frequent word thousands of rows come one after another: eight are on their way at once.
+      for (int j = 0; j < rows; j += 8) {
+        Floats<W> d[8];
 #pragma unroll
-        for (int k = 0; k < W; k++) sum.v[k] += d.v[k];
+        for (int e = 0; e < 8; e++) {
+          const int row = __shfl_sync(FULL_WARP, n, (j + e) & 31);
+          if (j + e < rows) d[e] = load_floats<W>(dy + (u64)row * C + c);
+        }
+#pragma unroll
+        for (int e = 0; e < 8; e++) {
+#pragma unroll
+          for (int k = 0; k < W; k++) {
+            if (j + e < rows) sum.v[k] += d[e].v[k];
+          }
+        }
       }
       if (rows < 32) break;
     }
@@ -153,11 +163,11 @@ extern "C" __global__ void __launch_bounds__(256)
                         int V) {
   embedding<bf16, bf16>(y, table, ids, positions, first_position, N, T, C, V);
 }
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 2)
     embedding_gradient_f32(float* d_table, const float* dy, const int* ids, const int* order, int N, int C, int V) {
   embedding_gradient<float>(d_table, dy, ids, order, N, C, V);
 }
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 2)
     embedding_gradient_bf16(float* d_table, const bf16* dy, const int* ids, const int* order, int N, int C, int V) {
   embedding_gradient<bf16>(d_table, dy, ids, order, N, C, V);
 }

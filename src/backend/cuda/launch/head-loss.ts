@@ -45,7 +45,7 @@ export function launchHeadLoss(
     launch(launcher, {
       kernel: "cross_entropy",
       grid: [rows, 1, 1],
-      threads: 512,
+      threads: V > 4096 ? 768 : 128,
       args: [
         pointer(logits),
         pointer(losses + BigInt(first * 4)),
