@@ -1,69 +1,81 @@
-// Writes a table as Parquet, through a DuckDB database on the disk beside it, so that memory stays bounded.
+// Writes a table as Parquet, by way of JSON lines on the disk beside it that DuckDB turns into Parquet row by row: its
+// own tables would have to be in memory, lists of tokens above all.
 
-import { renameSync, rmSync } from "node:fs";
+import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { messageOf, UserError } from "../../util/errors.ts";
 import type { ExportColumn, ExportType, ExportValue, TableWriter } from "./table.ts";
 
-const SETTINGS = { threads: "1", memory_limit: "512MB", preserve_insertion_order: "true" };
+/** One thread keeps the rows in their order. */
+const SETTINGS = { threads: "1", memory_limit: "1GB", preserve_insertion_order: "true" };
 
-/** Few rows, since a document may be long: a row group is in memory whole. */
-const ROW_GROUP = 4096;
+/** Few rows, since a document may be long and a row group is in memory whole. */
+const ROW_GROUP = 2048;
 
-/** Bytes go to `<file>.partial` until the table is whole, by way of `<file>.partial.duckdb`. */
+/** DuckDB reserves twice as much, so it is no more than the longest line needs. */
+const LINE_BYTES = 1 << 24;
+
+const DUCKDB_TYPES: Readonly<Record<ExportType, string>> = {
+  text: "VARCHAR",
+  bool: "BOOLEAN",
+  int: "INTEGER",
+  long: "BIGINT",
+  double: "DOUBLE",
+  "int[]": "INTEGER[]",
+  "double[]": "DOUBLE[]",
+  "text[]": "VARCHAR[]",
+};
+
+/** Bytes go to `<file>.partial` until the table is whole, by way of `<file>.partial.jsonl`. */
 export async function openParquetWriter(file: string, columns: readonly ExportColumn[]): Promise<TableWriter> {
-  const { DuckDBInstance, DuckDBDataChunk, LIST, VARCHAR, BOOLEAN, INTEGER, BIGINT, DOUBLE, listValue } = await import(
-    "@duckdb/node-api"
-  );
-  const types = {
-    text: VARCHAR,
-    bool: BOOLEAN,
-    int: INTEGER,
-    long: BIGINT,
-    double: DOUBLE,
-    "int[]": LIST(INTEGER),
-    "double[]": LIST(DOUBLE),
-    "text[]": LIST(VARCHAR),
-  } satisfies Record<ExportType, unknown>;
+  const { DuckDBInstance } = await import("@duckdb/node-api");
   const partial = `${file}.partial`;
-  const database = `${partial}.duckdb`;
-  const scratch = [database, `${database}.wal`, `${database}.tmp`];
-  const remove = (...files: string[]) => {
-    for (const name of files) rmSync(name, { recursive: true, force: true });
-  };
-  remove(partial, ...scratch); // of a run that was killed
-  const instance = await DuckDBInstance.create(database, SETTINGS);
-  const connection = await instance.connect();
-  const list = columns.map(({ name, type }) => `${quoteName(name)} ${types[type]}`).join(", ");
-  await connection.run(`CREATE TABLE rows (${list})`);
-  const appender = await connection.createAppender("rows");
+  const lines = `${partial}.jsonl`;
+  const descriptor = openSync(lines, "w");
+  const names = columns.map(({ name }) => JSON.stringify(name));
+  let longest = 0;
+  let isOpen = true;
   const close = () => {
-    connection.closeSync();
-    instance.closeSync();
-    remove(...scratch);
+    if (isOpen) closeSync(descriptor);
+    isOpen = false;
   };
-  const toDuckDB = (value: ExportValue) => (isList(value) ? listValue(Array.from<unknown>(value) as never[]) : value);
   return {
     write({ rows, values }) {
-      const chunk = DuckDBDataChunk.create(
-        columns.map(({ type }) => types[type]),
-        rows,
-      );
-      chunk.setColumns(values.map((column) => column.map(toDuckDB)));
-      appender.appendDataChunk(chunk);
-      appender.flushSync();
+      for (let row = 0; row < rows; row++) {
+        const members = names.map((name, column) => `${name}:${jsonOf(values[column]![row]!)}`);
+        const line = Buffer.from(`{${members.join(",")}}\n`);
+        longest = Math.max(longest, line.length);
+        for (let at = 0; at < line.length; ) at += writeSync(descriptor, line, at);
+      }
     },
     async finish() {
-      appender.closeSync();
-      const options = `FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP}`;
-      await connection.run(`COPY rows TO ${quoteText(partial)} (${options})`);
       close();
+      const types = columns.map(({ name, type }) => `${quoteText(name)}: ${quoteText(DUCKDB_TYPES[type])}`).join(", ");
+      const size = Math.max(LINE_BYTES, longest + 1);
+      const options = `format = 'newline_delimited', columns = {${types}}, maximum_object_size = ${size}`;
+      const instance = await DuckDBInstance.create(":memory:", SETTINGS);
+      const connection = await instance.connect();
+      try {
+        await connection.run(
+          `COPY (SELECT * FROM read_json(${quotePath(lines)}, ${options})) TO ${quoteText(partial)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP})`,
+        );
+      } finally {
+        connection.closeSync();
+        instance.closeSync();
+      }
+      rmSync(lines);
       renameSync(partial, file);
     },
     abort() {
       close();
-      remove(partial);
+      for (const name of [partial, lines]) rmSync(name, { force: true });
     },
   };
+}
+
+/** Ids without a call for each; a whole number of 64 bits as its digits. */
+function jsonOf(value: ExportValue): string {
+  if (value instanceof Int32Array) return `[${value.join(",")}]`;
+  return typeof value === "bigint" ? String(value) : JSON.stringify(value);
 }
 
 /** Parquet files of ours, such as an evaluation's rows, as a table. Throws a UserError where one cannot be read. */
@@ -71,7 +83,7 @@ export async function parquetTable(file: string) {
   const { DuckDBInstance, DuckDBListValue } = await import("@duckdb/node-api");
   const instance = await DuckDBInstance.create(":memory:", SETTINGS);
   const connection = await instance.connect();
-  const source = `read_parquet(${quoteText(file.replace(/[[*?]/g, "[$&]"))})`;
+  const source = `read_parquet(${quotePath(file)})`;
   try {
     const described = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${source}`);
     const columns = described
@@ -108,19 +120,10 @@ export async function parquetTable(file: string) {
   }
 }
 
-const TYPES: Readonly<Record<string, ExportType>> = {
-  VARCHAR: "text",
-  BOOLEAN: "bool",
-  INTEGER: "int",
-  BIGINT: "long",
-  DOUBLE: "double",
-  "INTEGER[]": "int[]",
-  "DOUBLE[]": "double[]",
-  "VARCHAR[]": "text[]",
-};
+const TYPES = new Map(Object.entries(DUCKDB_TYPES).map(([type, name]) => [name, type as ExportType]));
 
 function typeFor(type: string, file: string): ExportType {
-  const known = TYPES[type];
+  const known = TYPES.get(type);
   if (known !== undefined) return known;
   throw new UserError(`${file} has a column of the type ${type}, which is not exported.`, {
     code: "EXPORT_TYPE",
@@ -129,9 +132,7 @@ function typeFor(type: string, file: string): ExportType {
   });
 }
 
-function isList(value: ExportValue): value is Int32Array | readonly (string | boolean | number | bigint | null)[] {
-  return Array.isArray(value) || value instanceof Int32Array;
-}
-
-const quoteName = (name: string) => `"${name.replaceAll('"', '""')}"`;
 const quoteText = (text: string) => `'${text.replaceAll("'", "''")}'`;
+
+/** With the characters that DuckDB would read as a pattern taken literally. */
+const quotePath = (path: string) => quoteText(path.replace(/[[*?]/g, "[$&]"));
