@@ -63,6 +63,10 @@ const peer = await findTorch();
 const rows = [
   ...(await benchmark("kernels.ts", "1", "nano")),
   ...(await benchmark("tokenizers.ts")),
+  ...(await benchmark("exactness.ts")),
+  ...(await benchmark("bpe-training.ts")),
+  ...(await benchmark("shards.ts")),
+  ...(await benchmark("streaming.ts")),
   ...(await benchmark("no-op.ts")),
   ...(await trainSteps(peer)),
 ];
