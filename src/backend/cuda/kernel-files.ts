@@ -20,15 +20,17 @@ export function kernelFiles(): string[] {
     .sort();
 }
 
-/** A kernel file and what it includes, by name, each text passed through `patch`. */
-export function kernelSources(
-  file: string,
-  patch: (file: string, text: string) => string = (_, text) => text,
-): Map<string, string> {
+/** The text of a file of the kernels folder. */
+export function readKernelFile(name: string): string {
+  return readFileSync(path.join(kernelFolder(), name), "utf8");
+}
+
+/** A kernel file and what it includes, by name. */
+export function kernelSources(file: string, read: (name: string) => string = readKernelFile): Map<string, string> {
   const sources = new Map<string, string>();
   const visit = (name: string) => {
     if (sources.has(name)) return;
-    const text = patch(name, readFileSync(path.join(kernelFolder(), name), "utf8"));
+    const text = read(name);
     sources.set(name, text);
     for (const match of text.matchAll(/^\s*#include\s+"([^"]+)"/gm)) visit(match[1]!);
   };

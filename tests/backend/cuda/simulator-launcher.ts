@@ -48,6 +48,7 @@ export class SimulatorLauncher implements Launcher {
   readonly launched: string[] = [];
   private readonly functions = new Map<FunctionName, NativeFunction>();
   private readonly message: NativeFunction;
+  private readonly kernelName: NativeFunction;
   private readonly module: bigint;
   private readonly kernels = new Map<string, { handle: bigint; sharedBytes: number }>();
   private readonly out = new HostBlock(64);
@@ -68,6 +69,7 @@ export class SimulatorLauncher implements Launcher {
       this.functions.set(name as FunctionName, bound);
     }
     this.message = library.bind("cudasimMessage", "", "p")!;
+    this.kernelName = library.bind("cudasimKernelName", "u", "p")!;
     this.driver("cudasimReset");
     this.driver("cuInit", 0);
     this.driver("cuDevicePrimaryCtxRetain", this.out.address, 0);
@@ -82,6 +84,16 @@ export class SimulatorLauncher implements Launcher {
   /** The order of threads and blocks, and when cp.async delivers, for the launches from now on. */
   setMode({ schedule, copies, seed = 1 }: { schedule: Schedule; copies: AsyncMode; seed?: number }): void {
     this.driver("cudasimSetSchedule", SCHEDULES.indexOf(schedule), ASYNC_MODES.indexOf(copies), seed);
+  }
+
+  /** Of all kernels in the library. */
+  kernelNames(): string[] {
+    const names: string[] = [];
+    for (let i = 0; ; i++) {
+      const address = BigInt(this.kernelName(i));
+      if (address === 0n) return names;
+      names.push(textAt(address));
+    }
   }
 
   launch({ kernel, grid, threads, sharedBytes = 0, args }: Launch): void {

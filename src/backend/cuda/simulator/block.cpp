@@ -143,7 +143,7 @@ void prepareFibers() {
       fprintf(stderr, "cudasim: no memory for fiber stacks\n");
       abort();
     }
-    mprotect(fiber.stack, 4096, PROT_NONE);  // so that a stack that overflows faults
+    mprotect(fiber.stack, stackGuardBytes, PROT_NONE);  // so that a stack that overflows faults
     fibers.push_back(fiber);
   }
   warps.assign((threadCount + 31) / 32, Warp{});
@@ -157,7 +157,7 @@ void prepareFibers() {
     fiber.copies.clear();
     fiber.groupSizes.clear();
 #if defined(__SANITIZE_ADDRESS__)
-    __asan_unpoison_memory_region(fiber.stack + 4096, stackBytes - 4096);
+    __asan_unpoison_memory_region(fiber.stack + stackGuardBytes, stackBytes - stackGuardBytes);
 #endif
     // Tops of stacks at different offsets, or all of them would compete for the same sets of the processor's caches.
     fiber.stackPointer = preparedStack(fiber.stack, static_cast<size_t>(i) * 832 % 16384, threadEntry);
@@ -166,9 +166,23 @@ void prepareFibers() {
   for (Warp& warp : warps) warp.runnable = warp.exists;
 }
 
+/** Whether these lanes, which all wait, wait in the same collective with the same mask. */
+bool haveSameWish(const Fiber* lanes, uint32_t which, const Fiber& wish) {
+  for (; which; which &= which - 1) {
+    const Fiber& lane = lanes[lowest(which)];
+    if (lane.mask != wish.mask || lane.collective != wish.collective) return false;
+  }
+  return true;
+}
+
 const char* whyStuck() {
-  for (const Warp& warp : warps) {
-    if (warp.inCollective) return "deadlock: lanes wait in a warp collective for lanes that do not come";
+  for (size_t w = 0; w < warps.size(); w++) {
+    if (!warps[w].inCollective) continue;
+    const Fiber* lanes = &fibers[w * 32];
+    if (haveSameWish(lanes, warps[w].inCollective, lanes[lowest(warps[w].inCollective)])) {
+      return "deadlock: lanes wait in a warp collective for lanes that do not come";
+    }
+    return "deadlock: lanes of a warp wait in different collectives, or with different masks";
   }
   return "deadlock: threads wait at a block barrier for threads that do not come";
 }
@@ -257,19 +271,13 @@ void meet(Collective collective, uint32_t mask, const void* given, void* wanted,
   if (!(mask & bit)) fail(errorLaunchFailed, "a lane calls a warp collective with a mask (%08x) that lacks it", mask);
   if (mask & warp.exited) fail(errorLaunchFailed, "a warp collective (mask %08x) waits for a lane that has ended", mask);
   Fiber* lanes = lanesOf(self->warp);
-  if (const uint32_t others = warp.inCollective & mask) {
-    const Fiber& other = lanes[lowest(others)];
-    if (other.mask != mask || other.collective != collective) {
-      fail(errorLaunchFailed, "lanes of a warp meet in different collectives or with different masks (%08x, %08x)", mask, other.mask);
-    }
-  }
   self->collective = collective;
   self->mask = mask;
   self->given = given;
   self->wanted = wanted;
   warp.inCollective |= bit;
   warp.runnable &= ~bit;
-  if ((warp.inCollective & expected) == expected) {
+  if ((warp.inCollective & expected) == expected && haveSameWish(lanes, expected, *self)) {
     resolve(lanes, expected);
     warp.inCollective &= ~expected;
     warp.runnable |= expected;

@@ -19,7 +19,7 @@ import { promisify } from "node:util";
 import { messageOf, UserError } from "../../../util/errors.ts";
 import { packageRoot } from "../../../util/package-root.ts";
 import { cacheFolder, commandOnPath, compilerVersion } from "../../cpu/build.ts";
-import { kernelFiles, kernelSources } from "../kernel-files.ts";
+import { kernelFiles, kernelSources, readKernelFile } from "../kernel-files.ts";
 
 const run = promisify(execFile);
 
@@ -35,8 +35,8 @@ export interface SimulatorOptions {
   readonly asan?: boolean;
   /** Of the kernel files; 2 by default. */
   readonly optimisation?: 0 | 1 | 2;
-  /** Changes a source of the kernels folder before it is compiled: how tests plant faults. */
-  readonly patch?: (file: string, text: string) => string;
+  /** Text instead of that of a file of the kernels folder, or of a file that it lacks, by name: for tests that plant faults. */
+  readonly sources?: Readonly<Record<string, string>>;
 }
 
 /** Why the simulator cannot be built on this machine, or undefined. */
@@ -124,10 +124,10 @@ function simulatorUnit(build: Build, file: string): Unit {
   };
 }
 
-function kernelUnit(build: Build, file: string, { patch, optimisation = 2 }: SimulatorOptions): Unit {
-  const sources = kernelSources(file, patch);
+function kernelUnit(build: Build, file: string, { sources: replaced = {}, optimisation = 2 }: SimulatorOptions): Unit {
+  const sources = kernelSources(file, (name) => replaced[name] ?? readKernelFile(name));
   // What kernels leave unused (a helper header) and how they mix signs is nvcc's concern.
-  const flags = [...COMMON_FLAGS, `-O${optimisation}`, ...build.sanitizer, "-w", `-I${simulatorFolder()}`];
+  const flags = [...COMMON_FLAGS, "-fstack-clash-protection", `-O${optimisation}`, ...build.sanitizer, "-w", `-I${simulatorFolder()}`];
   return {
     key: digest([build.version, ...flags, ...headers(), ...[...sources].flat()]),
     flags,

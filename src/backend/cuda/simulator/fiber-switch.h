@@ -13,7 +13,9 @@
 
 namespace cudasim {
 
-constexpr size_t stackBytes = 256 * 1024;
+constexpr size_t stackBytes = 320 * 1024;
+/** At the lower end, not accessible. */
+constexpr size_t stackGuardBytes = 64 * 1024;
 
 /** Pushes the registers that a call preserves, stores the stack pointer in *from, and pops the same of `to`. */
 extern "C" void cudasim_switch(void** from, void* to);

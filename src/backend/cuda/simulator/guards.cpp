@@ -6,6 +6,7 @@
 
 #include "block.h"
 #include "errors.h"
+#include "fiber-switch.h"
 
 namespace cudasim {
 namespace {
@@ -23,8 +24,8 @@ bool isStackOverflow;
 
 void handle(int, siginfo_t* information, void* context) {
   faultAddress = information->si_addr;
-  const char* guardPage = current->stack;
-  isStackOverflow = faultAddress >= guardPage && faultAddress < guardPage + 4096;
+  const char* guard = current->stack;
+  isStackOverflow = faultAddress >= guard && faultAddress < guard + stackGuardBytes;
   greg_t* registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   // Continue at the top of the fiber's stack: it is not resumed, and after an overflow there is no room below.
   registers[REG_RSP] = static_cast<greg_t>((reinterpret_cast<uintptr_t>(current->stack) + 128 * 1024) & ~uintptr_t{15}) - 8;
