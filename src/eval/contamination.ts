@@ -59,12 +59,21 @@ interface Checked {
   readonly ngrams: Uint32Array;
 }
 
+/**
+ * Bits of a filter over the first words of all n-grams: nearly every place of a document is done with after one look at
+ * 8 MB, where the n-grams themselves lie all over memory. Full benchmarks set one bit in twenty.
+ */
+const FILTER_BITS = 2 ** 26;
+
 /** Holds the n-grams of all items; give it the training documents one after the other. */
 export class ContaminationCheck {
   private readonly words = new WordHashes();
   private readonly set = new NgramSet();
   private readonly checked: Checked[] = [];
   private readonly items = new Map<string, number>();
+  private readonly filter = new Uint8Array(FILTER_BITS / 8);
+  /** Words that every n-gram has at least: what the filter is about. */
+  private readonly prefixWords: number;
   private readonly lengths: readonly boolean[];
   private readonly longest: number;
   /** By n-gram: the first document that holds it + 1, or 0. */
@@ -72,6 +81,7 @@ export class ContaminationCheck {
   private documents = 0;
 
   constructor(tasks: readonly Pick<BenchmarkItems, "task" | "items">[], { ngramWords, leastWords }: ContaminationRule) {
+    this.prefixWords = Math.min(leastWords, ngramWords);
     const lengths: boolean[] = [];
     for (const { task, items } of tasks) {
       this.items.set(task, items.length);
@@ -90,19 +100,25 @@ export class ContaminationCheck {
 
   /** The next training document. */
   read(text: string): void {
-    const { words, set, lengths, longest, firstDocument } = this;
+    const { words, prefixWords } = this;
     const count = words.read(text);
     this.documents++;
-    for (let at = 0; at < count; at++) {
-      const most = Math.min(longest, count - at);
-      words.begin();
-      for (let length = 1; length <= most; length++) {
-        words.extend(at + length - 1);
-        if (!lengths[length]) continue;
-        words.finish();
-        const ngram = set.get(words.first, words.second);
-        if (ngram >= 0 && firstDocument[ngram] === 0) firstDocument[ngram] = this.documents;
-      }
+    for (let at = 0; at + prefixWords <= count; at++) {
+      words.ngram(at, prefixWords);
+      const bit = words.first % FILTER_BITS;
+      if ((this.filter[bit >> 3]! & (1 << (bit & 7))) !== 0) this.lookUp(at, Math.min(this.longest, count - at));
+    }
+  }
+
+  /** All n-grams from `at` on of up to `most` words; `words` holds the first of them, and is extended. */
+  private lookUp(at: number, most: number): void {
+    const { words, set, lengths, firstDocument } = this;
+    for (let length = this.prefixWords; length <= most; length++) {
+      if (length > this.prefixWords) words.extend(at + length - 1);
+      if (!lengths[length]) continue;
+      words.finish();
+      const ngram = set.get(words.first, words.second);
+      if (ngram >= 0 && firstDocument[ngram] === 0) firstDocument[ngram] = this.documents;
     }
   }
 
@@ -142,6 +158,9 @@ export class ContaminationCheck {
 
   private number(count: number, length: number): Uint32Array {
     return Uint32Array.from({ length: count - length + 1 }, (_, at) => {
+      this.words.ngram(at, this.prefixWords);
+      const bit = this.words.first % FILTER_BITS;
+      this.filter[bit >> 3]! |= 1 << (bit & 7);
       this.words.ngram(at, length);
       return this.set.add(this.words.first, this.words.second, this.set.size);
     });
