@@ -124,6 +124,20 @@ describe("a small lab", () => {
     expect(JSON.parse(one.stdout)).toMatchObject({ prompt: "Once upon" });
     expect(one.stdout).toBe(two.stdout);
   });
+
+  test("its shards can be looked into and taken out, and its data sets are known by name", async () => {
+    const [shown] = JSON.parse((await lab.cli("inspect", "shards", "-n", "1", "--json")).stdout);
+    const texts = lab.read("texts/stories.jsonl").trim().split("\n");
+    expect(texts.map((line) => JSON.parse(line).text)).toContain(shown.text);
+    const exported = await lab.cli("export", "evaluate[model=wide,seed=1]", "--to", "arrow", "--json");
+    expect(JSON.parse(exported.stdout)).toMatchObject({ file: "evaluate-model-wide-seed-1.arrow" });
+    expect(statSync(lab.path("evaluate-model-wide-seed-1.arrow")).size).toBeGreaterThan(1000);
+    expect(await lab.cli("export", "shards")).toMatchObject({ code: 2, stderr: expect.stringContaining("--to") });
+    expect(await lab.cli("datasets", "show", "bundled-storys")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('Did you mean "bundled-stories"?'),
+    });
+  });
 });
 
 /** The largest object that is no log: weights, in practice. */
