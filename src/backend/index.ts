@@ -3,7 +3,7 @@
 import { UserError } from "../util/errors.ts";
 import type { Backend, Precision } from "./backend.ts";
 import { CPU_DETERMINISM_CLASS, cpuSeemsAvailable, createCpuBackend } from "./cpu/index.ts";
-import { createCudaBackend, cudaDeterminismClass, cudaSeemsAvailable } from "./cuda/index.ts";
+import { cudaDeterminismClass, cudaSeemsAvailable } from "./cuda/class.ts";
 import { createReferenceBackend } from "./reference/index.ts";
 
 export type { Backend, DeviceBuffer, DeviceInfo, DType, Precision } from "./backend.ts";
@@ -32,11 +32,11 @@ export async function openBackend(device: DeviceName, options: OpenBackendOption
       return createReferenceBackend();
     case "cuda":
       if (precision === "f32") throw onlyBf16();
-      return createCudaBackend();
+      return openCuda();
     case "cpu":
       return createCpuBackend({ threads });
     case "auto":
-      if (resolveDevice(device, precision) === "cuda") return createCudaBackend();
+      if (resolveDevice(device, precision) === "cuda") return openCuda();
       try {
         return await createCpuBackend({ threads });
       } catch (error) {
@@ -45,6 +45,12 @@ export async function openBackend(device: DeviceName, options: OpenBackendOption
         return createReferenceBackend();
       }
   }
+}
+
+/** Loaded when it is opened: planning starts faster without it. */
+async function openCuda(): Promise<Backend> {
+  const { createCudaBackend } = await import("./cuda/index.ts");
+  return createCudaBackend();
 }
 
 /** The device that `auto` means on this machine for a precision, found without starting or compiling anything. */

@@ -1,6 +1,7 @@
 // The plan as rows: what `status` and `repro --dry-run` print.
 
 import { deviceClassOf, resolveDevice } from "../backend/index.ts";
+import type { Pipeline } from "../pipeline/node.ts";
 import { describeReason, type Plan, type PlannedNode, planPipeline } from "../pipeline/planner.ts";
 import type { Lab } from "./lab.ts";
 
@@ -17,7 +18,7 @@ export async function planLab(
   { pipeline, store }: Lab,
   options: { device: DeviceChoice; force?: boolean; targets?: readonly string[] },
 ): Promise<Plan> {
-  const device = await resolveDevice(options.device);
+  const device = deviceFor(pipeline, options.device);
   return planPipeline({
     pipeline,
     store,
@@ -26,6 +27,14 @@ export async function planLab(
     force: options.force ?? false,
     targets: options.targets,
   });
+}
+
+/** The device that a choice means for these stages: `auto` takes the GPU, where there is one, if any of them computes in bf16. */
+export function deviceFor(pipeline: Pipeline, choice: DeviceChoice): ReturnType<typeof resolveDevice> {
+  const wantsBf16 = pipeline.nodes.some(
+    ({ work, params }) => work.kind === "module" && work.module.definition.device && params["precision"] === "bf16",
+  );
+  return resolveDevice(choice, wantsBf16 ? "bf16" : "f32");
 }
 
 export function planRows(plan: Plan): PlanRow[] {

@@ -14,10 +14,14 @@ const PASSED_EXTERNAL = [
 ];
 
 /**
- * Where the driver's libraries and compiled kernels are, and which instruction set to use (all give the same bits):
- * only for stages that compute on a device.
+ * Where the driver's libraries and compiled kernels are, which GPUs there are, and which instruction set to use (all give the
+ * same bits) or who multiplies on a GPU (which enters the key by the device's class): only for stages that compute on a device.
  */
-const PASSED_DEVICE = ["LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH", "XDG_CACHE_HOME", "STLM_CPU_ISA"];
+const PASSED_DEVICE = [
+  ...["LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH", "CONDA_PREFIX", "VIRTUAL_ENV", "XDG_CACHE_HOME", "STLM_CPU_ISA"],
+  ...["STLM_CUDA_LIBRARY", "STLM_CUBLASLT_LIBRARY", "STLM_NVML_LIBRARY", "STLM_CUDA_GEMM", "STLM_CUDA_CHECK"],
+  ...["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"],
+];
 
 export interface EnvironmentOptions {
   readonly determinism: DeterminismClass;

@@ -1,28 +1,23 @@
 // The cuda device: an NVIDIA GPU through its driver alone. Matrix products in bf16 with f32 sums; parameters, their gradients,
 // moments and statistics in f32. Results are the same bits from run to run within the determinism class.
 
-import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import path from "node:path";
 import { UserError } from "../../util/errors.ts";
 import { formatBytes } from "../../util/format.ts";
 import type { Backend } from "../backend.ts";
+import { classOf, openTable } from "./class.ts";
 import { CudaDevice } from "./device.ts";
 import { type CublasLt, openCublasLt } from "./driver/cublaslt.ts";
-import { chooseDevice, type DeviceDescription, type Driver, openDriver } from "./driver/driver.ts";
+import { chooseDevice, type Driver, openDriver } from "./driver/driver.ts";
 import { cudaVersion, type ModuleSource } from "./driver/modules.ts";
 import { openNvml } from "./driver/nvml.ts";
 import { TunedGemm } from "./gemm/autotune.ts";
 import { chooseGemm, GEMM_VARIABLE, type GemmChoice } from "./gemm/choice.ts";
 import { CublasLtGemm } from "./gemm/cublaslt.ts";
-import { GemmTable, type TableIdentity } from "./gemm/table.ts";
-import { ptxFolder } from "./kernel-files.ts";
+import type { GemmTable } from "./gemm/table.ts";
 import { cudaKernels } from "./kernels.ts";
 import { type GemmProvider, ownGemm } from "./launch/gemm.ts";
 import { peakFlopsOf } from "./peak-flops.ts";
-import { probeCuda } from "./probe.ts";
-
-export { type CudaProbe, probeCuda, probeNow } from "./probe.ts";
+import { kernelDigest, shippedModules } from "./shipped.ts";
 
 export interface CudaOptions {
   /** Who computes matrix products. Default: what STLM_CUDA_GEMM says, else by the GPU. */
@@ -33,37 +28,6 @@ export interface CudaOptions {
   readonly check?: boolean | undefined;
   /** Kernels instead of the package's PTX; for tests. */
   readonly modules?: readonly ModuleSource[] | undefined;
-}
-
-/**
- * The class within which results are bit for bit equal: the architecture for which the driver compiles, the number of
- * multiprocessors and who computes matrix products, for these decide in which order sums are taken.
- */
-export function cudaDeterminismClass(): string {
-  const probe = probeCuda();
-  if (!probe.available) throw new UserError(probe.reason, { code: "NO_CUDA_DEVICE", hint: probe.hint });
-  const { device, cublasLt, driverVersion } = probe;
-  const choice = chooseGemm(device.capability, cublasLt !== undefined);
-  const table =
-    choice === "tuned"
-      ? openTable(device, driverVersion, cublasLt?.version, kernelDigest(shippedModules()))
-      : undefined;
-  return classOf(device, choice, cublasLt?.version, table);
-}
-
-function classOf(
-  device: DeviceDescription,
-  choice: GemmChoice,
-  cublasLt: string | undefined,
-  table?: GemmTable,
-): string {
-  const provider = { own: "own", cublaslt: `cublaslt-${cublasLt}`, tuned: `tuned-${table?.id}` }[choice];
-  return `cuda-bf16-sm_${device.capability}x${device.multiprocessors}-${provider}`;
-}
-
-/** Whether `auto` can take the device for a bf16 run. */
-export function cudaSeemsAvailable(): boolean {
-  return probeCuda().available;
 }
 
 /**
@@ -160,40 +124,4 @@ function noCublasLt(reason: string): UserError {
     code: "NO_CUBLASLT",
     hint: "Install it (it comes with PyTorch and with the CUDA toolkit), name it in STLM_CUBLASLT_LIBRARY, or leave STLM_CUDA_GEMM out.",
   });
-}
-
-function openTable(
-  device: DeviceDescription,
-  driverVersion: number,
-  cublasLt: string | undefined,
-  kernels: string,
-): GemmTable {
-  const identity: TableIdentity = {
-    gpu: `${device.name} sm_${device.capability}`,
-    driverVersion,
-    cublasLt: cublasLt ?? null,
-    kernels,
-  };
-  return GemmTable.open(identity);
-}
-
-/**
- * The kernels that the package brings, compiled by the driver for whatever GPU there is. Throws a UserError in a clone whose PTX was
- * never built.
- */
-function shippedModules(): ModuleSource[] {
-  const files = existsSync(ptxFolder()) ? readdirSync(ptxFolder()).filter((name) => name.endsWith(".ptx")) : [];
-  if (files.length === 0) {
-    throw new UserError("The cuda device's kernels are not built: there is no PTX in the package.", {
-      code: "NO_PTX",
-      hint: "Build it with nvcc by `npx tsx scripts/build-ptx.ts`, install the npm package, or choose --device cpu.",
-    });
-  }
-  return files.sort().map((name) => ({ name, ptx: readFileSync(path.join(ptxFolder(), name), "utf8") }));
-}
-
-function kernelDigest(modules: readonly ModuleSource[]): string {
-  const hash = createHash("sha256");
-  for (const { name, ptx } of modules) hash.update(`${name}\n`).update(ptx);
-  return hash.digest("hex").slice(0, 16);
 }

@@ -70,8 +70,8 @@ function pick({ file, version }: { file: string; version: string }) {
   return { file, version };
 }
 
-/** A running NVIDIA driver shows as one of these on Linux (the last one under WSL). */
-function seemsWithoutDriver(): boolean {
+/** Found by a look at three files. A running NVIDIA driver shows as one of them on Linux (the last one under WSL). */
+export function seemsWithoutDriver(): boolean {
   if (process.platform === "darwin") return true;
   if (process.platform !== "linux" || process.env[LIBRARIES.cuda.variable]) return false;
   return !["/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg"].some((file) => existsSync(file));

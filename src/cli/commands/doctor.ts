@@ -4,6 +4,7 @@ import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import path from "node:path";
 import { describeCpu } from "../../backend/cpu/index.ts";
+import { describeCuda } from "../../backend/cuda/describe.ts";
 import { resolveDevice } from "../../backend/index.ts";
 import { messageOf } from "../../util/errors.ts";
 import { formatBytes } from "../../util/format.ts";
@@ -28,7 +29,8 @@ export async function doctor(options: { directory: string; json: boolean }): Pro
     node(),
     machine(),
     await compilerAndCpuDevice(),
-    await device(),
+    ...cudaDevice(),
+    device(),
     await loads("DuckDB", "@duckdb/node-api"),
     await loads("esbuild", "esbuild"),
     ...disk(options.directory),
@@ -82,9 +84,17 @@ async function compilerAndCpuDevice(): Promise<Finding> {
   };
 }
 
-async function device(): Promise<Finding> {
-  const chosen = await resolveDevice("auto");
-  return { what: "--device auto", verdict: "ok", detail: `means ${chosen} here` };
+function cudaDevice(): Finding[] {
+  return describeCuda().map(({ ok, ...finding }) => ({ ...finding, verdict: ok ? "ok" : "warning" }));
+}
+
+function device(): Finding {
+  const [f32, bf16] = [resolveDevice("auto", "f32"), resolveDevice("auto", "bf16")];
+  return {
+    what: "--device auto",
+    verdict: "ok",
+    detail: f32 === bf16 ? `means ${f32} here` : `means ${f32} for f32 and ${bf16} for bf16 here`,
+  };
 }
 
 async function loads(what: string, name: string): Promise<Finding> {

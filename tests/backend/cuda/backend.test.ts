@@ -3,7 +3,8 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Backend } from "../../../src/backend/backend.ts";
 import { createCpuBackend } from "../../../src/backend/cpu/index.ts";
-import { type CudaOptions, createCudaBackend, cudaDeterminismClass } from "../../../src/backend/cuda/index.ts";
+import { cudaDeterminismClass } from "../../../src/backend/cuda/class.ts";
+import { type CudaOptions, createCudaBackend } from "../../../src/backend/cuda/index.ts";
 import { deviceClassOf, openBackend, resolveDevice } from "../../../src/backend/index.ts";
 import { Transformer } from "../../../src/models/transformer.ts";
 import { Trainer } from "../../../src/train/trainer.ts";

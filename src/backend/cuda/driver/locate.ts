@@ -101,9 +101,9 @@ export function openLibrary(library: LibraryName, newest?: number): Opened {
   }
   const forced = process.env[variable];
   if (forced === "none") return { library: undefined, reason: `${variable} is none` };
-  // What the loader's path does not have is told once, by the library's name; a file that exists and does not load is told whole.
-  const files = tried.filter((line) => path.isAbsolute(line.split(":")[0]!));
-  return { library: undefined, reason: files[0] ?? tried.at(-1) ?? `${names[0]} was not found` };
+  // That the loader does not know a name says nothing; that a file is there and cannot be loaded says all.
+  const file = tried.find((line) => forced || path.isAbsolute(line));
+  return { library: undefined, reason: file ?? `no ${names.join(", ")} here` };
 }
 
 /** The file behind a name that the loader found; the name itself where the system does not tell. */
