@@ -8,7 +8,7 @@ import { setImmediate } from "node:timers/promises";
 import { UserError } from "../util/errors.ts";
 import type { Arrangement, NearDuplicateRule, Order } from "./arrangement.ts";
 import { difficulty, Frequencies } from "./difficulty.ts";
-import { MinHasher } from "./minhash.ts";
+import { jaccardSimilarity, MinHasher, shingleSet } from "./minhash.ts";
 import { NearDuplicates } from "./near-duplicates.ts";
 import { type SplitName, splitNames } from "./split.ts";
 import {
@@ -19,6 +19,9 @@ import {
   type TokensManifest,
   TokensWriter,
 } from "./tokens.ts";
+import { WordHashes } from "./words.ts";
+
+type Decode = (ids: Uint16Array | Uint32Array) => string;
 
 export interface ArrangeOptions {
   /** The `tokens` artifact's folder. */
@@ -28,7 +31,7 @@ export interface ArrangeOptions {
   readonly nearDuplicates: NearDuplicateRule | undefined;
   readonly order: Order | undefined;
   /** The text of ids; needed for near duplicates, which are told by their words. */
-  readonly decode: ((ids: Uint16Array | Uint32Array) => string) | undefined;
+  readonly decode: Decode | undefined;
   readonly signal: AbortSignal;
   /** `note` names the pass. */
   readonly onProgress: (done: number, total: number, note: string) => void;
@@ -105,7 +108,7 @@ async function removeNearDuplicates(
     if (hasher.sign(decode(documents.ids(document)), signatures, document * length)) hasWords[document] = 1;
     onProgress(document + 1, documents.count, "signatures of documents");
   }
-  const index = new NearDuplicates(rule, signatures);
+  const index = new NearDuplicates(rule, signatures, exactSimilarity(documents, decode, rule.shingleWords));
   const removed = { train: 0, validation: 0, test: 0 };
   let acrossSplits = 0;
   for (const split of KEPT_FIRST) {
@@ -119,6 +122,17 @@ async function removeNearDuplicates(
     }
   }
   return { removed, acrossSplits };
+}
+
+/** Reads and compares the texts of two documents; of the first, which meets one after the other, the shingles are kept. */
+function exactSimilarity(documents: DocumentTable, decode: Decode, shingleWords: number) {
+  const words = new WordHashes();
+  const shinglesOf = (document: number) => shingleSet(words, decode(documents.ids(document)), shingleWords);
+  let held = { document: -1, shingles: new Set<number>() };
+  return (document: number, other: number): number => {
+    if (held.document !== document) held = { document, shingles: shinglesOf(document) };
+    return jaccardSimilarity(held.shingles, shinglesOf(other));
+  };
 }
 
 /** `chosen` from the easiest on; ties stay as they are. */

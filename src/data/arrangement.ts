@@ -11,7 +11,7 @@ export const nearDuplicateSchema = z.strictObject({
     .gt(0)
     .max(1)
     .default(0.8)
-    .describe("Documents whose estimated Jaccard similarity reaches this are near duplicates"),
+    .describe("Documents whose Jaccard similarity reaches this are near duplicates"),
   shingleWords: z.int().min(1).max(64).default(5).describe("Words of a shingle, normalised (src/data/words.ts)"),
   bands: z.int().min(1).max(256).default(16).describe("Bands of the signature; two documents that agree in one meet"),
   rows: z.int().min(1).max(64).default(8).describe("MinHash values of a band; bands x rows are computed"),

@@ -49,6 +49,25 @@ export class MinHasher {
   }
 }
 
+/** The hashes of a text's shingles, as `MinHasher` has them. */
+export function shingleSet(words: WordHashes, text: string, shingleWords: number): Set<number> {
+  const count = words.read(text);
+  const size = Math.min(count, shingleWords);
+  const shingles = new Set<number>();
+  for (let word = 0; word + size <= count && size > 0; word++) {
+    words.ngram(word, size);
+    shingles.add(words.first);
+  }
+  return shingles;
+}
+
+/** Shared members over all members of two sets; 0 for two empty ones. */
+export function jaccardSimilarity(a: ReadonlySet<number>, b: ReadonlySet<number>): number {
+  let shared = 0;
+  for (const member of a) if (b.has(member)) shared++;
+  return shared === 0 ? 0 : shared / (a.size + b.size - shared);
+}
+
 /** Jaccard similarity that `agreements` of `length` values speak for; unbiased, so it may fall a little below 0. */
 export function estimateJaccard(agreements: number, length: number): number {
   return (agreements / length - CHANCE) / (1 - CHANCE);

@@ -1,5 +1,5 @@
 // Finds near duplicates by locality-sensitive hashing: signatures are cut into bands, and only documents that agree in
-// all rows of some band are compared (Broder 1997; Leskovec, Rajaraman & Ullman, "Mining of Massive Datasets", 3.4; for
+// all rows of some band are compared, at last exactly (Broder 1997; Leskovec, Rajaraman & Ullman, "Mining of Massive Datasets", 3.4; for
 // language models Lee et al. 2022, "Deduplicating training data makes language models better").
 
 import type { NearDuplicateRule } from "./arrangement.ts";
@@ -12,16 +12,20 @@ import { mix32 } from "./words.ts";
  */
 const MOST_OF_ONE_KEY = 64;
 
+/** Pairs whose estimate falls short of the threshold by less than this are looked at: three standard errors of 128 values. */
+const SLACK = 0.12;
+
 /** Documents are offered one after the other, in an order that decides: a document near to a kept one is not kept. */
 export class NearDuplicates {
   private readonly length: number;
   /** Document + 1; 0 is free. All bands share the table: a document met under another band's key is compared all the same. */
   private readonly slots: Uint32Array;
 
-  /** `signatures` holds bands x rows values of each document. */
+  /** `signatures` holds bands x rows values of each document; `jaccard` is the exact similarity of two documents. */
   constructor(
     private readonly rule: NearDuplicateRule,
     private readonly signatures: Uint8Array,
+    private readonly jaccard: (document: number, other: number) => number,
   ) {
     this.length = rule.bands * rule.rows;
     const keys = rule.bands * Math.max(1, signatures.length / this.length);
@@ -31,19 +35,24 @@ export class NearDuplicates {
   /** The kept document that `document` is near to; or -1, and it is kept. */
   add(document: number): number {
     const { bands } = this.rule;
+    const compared = new Set<number>();
     for (let band = 0; band < bands; band++) {
-      const near = this.visit(document, band);
+      const near = this.visit(document, band, compared);
       if (near >= 0) return near;
     }
     for (let band = 0; band < bands; band++) this.insert(document, band);
     return -1;
   }
 
-  private visit(document: number, band: number): number {
+  private visit(document: number, band: number, compared: Set<number>): number {
+    const { threshold } = this.rule;
     const mask = this.slots.length - 1;
     for (let slot = this.hash(document, band) & mask; this.slots[slot] !== 0; slot = (slot + 1) & mask) {
       const other = this.slots[slot]! - 1;
-      if (this.agreeIn(document, other, band) && this.similarity(document, other) >= this.rule.threshold) return other;
+      if (!this.agreeIn(document, other, band) || compared.has(other)) continue;
+      compared.add(other);
+      if (this.estimate(document, other) < threshold - SLACK) continue;
+      if (this.jaccard(document, other) >= threshold) return other;
     }
     return -1;
   }
@@ -67,7 +76,7 @@ export class NearDuplicates {
     return true;
   }
 
-  private similarity(a: number, b: number): number {
+  private estimate(a: number, b: number): number {
     let agreements = 0;
     const first = a * this.length;
     const second = b * this.length;
