@@ -7,6 +7,7 @@
 import { pieceEnd } from "./pre-tokenizer.ts";
 
 const FIRST_BITS = 14;
+const KEPT_BYTES = 1 << 22;
 /** The trainer's memory is some 40 times this. */
 export const MAX_WORD_BYTES = 12 << 20;
 
@@ -22,19 +23,32 @@ export class WordCounts {
   private counts = new Float64Array(1 << FIRST_BITS); // beyond 2^32 in a large corpus
   /** Open addressing: index of the word plus one, or 0. */
   private slots = new Int32Array(2 << FIRST_BITS);
+  private readonly encoder = new TextEncoder();
+  private scratch = new Uint8Array(1 << 16);
 
   constructor(private readonly maxWordBytes = MAX_WORD_BYTES) {}
 
   /** Adds the pieces of one document, a text or its UTF-8. Returns its UTF-8 bytes. */
   add(document: string | Uint8Array): number {
-    const bytes = typeof document === "string" ? new TextEncoder().encode(document) : document;
-    for (let start = 0; start < bytes.length; ) {
-      const end = pieceEnd(bytes, start, bytes.length);
+    const isText = typeof document === "string";
+    const bytes = isText ? this.scratchFor(document) : document;
+    const length = isText ? this.encoder.encodeInto(document, bytes).written : bytes.length;
+    for (let start = 0; start < length; ) {
+      const end = pieceEnd(bytes, start, length);
       this.addWord(bytes, start, end);
       start = end;
     }
     if (this.numBytes > this.maxWordBytes) this.forgetRareWords();
-    return bytes.length;
+    return length;
+  }
+
+  /** Room for the UTF-8 of a text, kept from text to text where it is not too large. */
+  private scratchFor(text: string): Uint8Array {
+    const room = 3 * text.length;
+    if (room <= this.scratch.length) return this.scratch;
+    const scratch = new Uint8Array(room);
+    if (room <= KEPT_BYTES) this.scratch = scratch;
+    return scratch;
   }
 
   /** Of all distinct words. */
