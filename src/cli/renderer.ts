@@ -4,7 +4,7 @@
 import type { Outcome, Progress, RunEvent, Skipped } from "../pipeline/events.ts";
 import { describeReason } from "../pipeline/planner.ts";
 import { shortDigest } from "../util/digest.ts";
-import { formatCount, formatDuration } from "../util/format.ts";
+import { formatBytes, formatCount, formatDuration } from "../util/format.ts";
 
 const PROGRESS_LINE_MS = 15_000;
 const REDRAW_MS = 100;
@@ -25,7 +25,10 @@ export interface RendererOptions {
 interface Running {
   readonly startedAt: number;
   progress: Progress | undefined;
-  /** First progress event: rates are measured from there, so that a resumed run does not look faster than it is. */
+  /**
+   * First progress event of the current pass: rates are measured from there, so that a resumed run does not look faster
+   * than it is, and a second pass over the same bytes not slower.
+   */
   first: { readonly at: number; readonly done: number } | undefined;
   lastLineAt: number;
 }
@@ -78,8 +81,9 @@ export class Renderer {
     const running = this.running.get(event.id);
     if (!running) return;
     const now = this.options.now();
+    const isNewPass = event.done < (running.progress?.done ?? 0);
     running.progress = event;
-    running.first ??= { at: now, done: event.done };
+    if (isNewPass || !running.first) running.first = { at: now, done: event.done };
     if (this.options.live) this.redraw(false);
     else if (now - running.lastLineAt >= PROGRESS_LINE_MS) {
       running.lastLineAt = now;
@@ -94,7 +98,8 @@ export class Renderer {
     const seconds = (this.options.now() - first.at) / 1000;
     const rate = seconds > 0 ? (done - first.done) / seconds : 0;
     const left = rate > 0 && total > done ? `, ${formatDuration(((total - done) / rate) * 1000)} left` : "";
-    return `${formatCount(done)}/${formatCount(total)} ${unit}${share}${left}${note ? `, ${note}` : ""}`;
+    const speed = rate > 0 ? `, ${unit === "bytes" ? formatBytes(rate) : `${formatCount(rate)} ${unit}`}/s` : "";
+    return `${formatCount(done)}/${formatCount(total)} ${unit}${share}${speed}${left}${note ? `, ${note}` : ""}`;
   }
 
   private line(text: string): void {
