@@ -22,6 +22,11 @@ const textRule = {
     .min(1)
     .optional()
     .describe("Cuts text files without marks at the first line end after this many bytes."),
+  score: z
+    .string()
+    .regex(/^[^{}\s]+$/, "a column without braces, as grade or meta.difficulty")
+    .optional()
+    .describe("A column of numbers to sort by, where the shard stage is asked for order: { by: score }"),
 };
 
 const about = {
@@ -48,11 +53,13 @@ const ownSchema = z.strictObject({
   ...textRule,
   ...about,
 });
+const address = z
+  .url({ protocol: /^https?$/ })
+  // Records and reports name the address; a token goes by the environment.
+  .refine((text) => new URL(text).username === "" && new URL(text).password === "", "a URL must hold no password");
 const urlSchema = z.strictObject({
-  url: z
-    .url({ protocol: /^https?$/ })
-    // Records and reports name the address; a token goes by the environment.
-    .refine((text) => new URL(text).username === "" && new URL(text).password === "", "a URL must hold no password"),
+  url: address,
+  mirrors: z.array(address).optional().describe("Other addresses of the same file, tried in this order."),
   sha256: sha256.optional(),
   format: z.enum(fileFormats).optional(),
   ...textRule,
@@ -109,11 +116,12 @@ function expandOne(choice: OneChoice, root: string): Dataset {
 
 /** Only what was given: the schema's defaults leave no undefined members behind. */
 function ruleOf(choice: z.output<typeof ownSchema> | z.output<typeof urlSchema>): TextRule {
-  const { template, separator, documentBytes } = choice;
+  const { template, separator, documentBytes, score } = choice;
   return {
     template,
     ...(separator === undefined ? {} : { separator }),
     ...(documentBytes === undefined ? {} : { documentBytes }),
+    ...(score === undefined ? {} : { score }),
   };
 }
 
@@ -135,7 +143,9 @@ function fromUrl(choice: z.output<typeof urlSchema>): Dataset {
   const file = decodeURIComponent(path.posix.basename(new URL(choice.url).pathname)) || "download";
   const format = choice.format ?? formatOf(file) ?? unknownFormat(choice.url);
   const pin = choice.sha256 === undefined ? {} : { sha256: choice.sha256 as Digest };
-  const files: DatasetFile[] = [{ path: file, format, source: { kind: "url", urls: [choice.url] }, ...pin }];
+  const files: DatasetFile[] = [
+    { path: file, format, source: { kind: "url", urls: [choice.url, ...(choice.mirrors ?? [])] }, ...pin },
+  ];
   return own(choice.name ?? safeName(file), choice.license, files, ruleOf(choice));
 }
 

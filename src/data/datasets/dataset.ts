@@ -50,6 +50,8 @@ export interface TextRule {
   readonly separator?: string;
   /** Text files without marks are cut at the first line end at or after this many bytes. */
   readonly documentBytes?: number;
+  /** Path into the row of a number that a curriculum may sort by: `grade`, `meta.difficulty`. */
+  readonly score?: string;
 }
 
 export interface Dataset {

@@ -11,6 +11,7 @@ const textSchema = z.strictObject({
   template: z.string(),
   separator: z.string().optional(),
   documentBytes: z.int().optional(),
+  score: z.string().optional(),
 });
 
 const manifestSchema = z.strictObject({

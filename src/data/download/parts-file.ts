@@ -4,6 +4,7 @@
 import { createHash, type Hash } from "node:crypto";
 import {
   closeSync,
+  constants,
   fsyncSync,
   ftruncateSync,
   openSync,
@@ -64,28 +65,26 @@ export class PartsFile {
    * will do, since a digest of the whole judges them in the end.
    */
   static open(path: string, plan: PartsPlan, anyVersion: boolean): PartsFile {
-    const file = openSync(path, "a+");
-    closeSync(file); // made if it was not there; "a+" would append whatever position is asked for
-    const opened = openSync(path, "r+");
+    const file = openSync(path, constants.O_RDWR | constants.O_CREAT);
     const journal = readJournal(path);
     const fits =
       journal !== undefined &&
       journal.bytes === plan.bytes &&
       journal.partBytes === plan.partBytes &&
       (anyVersion || journal.etag === plan.etag);
-    if (!fits) ftruncateSync(opened, 0);
+    if (!fits) ftruncateSync(file, 0);
     const parts = Array.from({ length: Math.ceil(plan.bytes / plan.partBytes) }, (_, index): Part => {
       const from = index * plan.partBytes;
       const to = Math.min(plan.bytes, from + plan.partBytes);
       const known = fits ? journal.parts[index] : undefined;
-      const hash = known === undefined ? undefined : digestOfRange(opened, from, Math.min(known.done, to - from));
+      const hash = known === undefined ? undefined : digestOfRange(file, from, Math.min(known.done, to - from));
       if (hash === undefined || hash.copy().digest("hex") !== known!.sha256)
         return { from, to, next: from, hash: createHash("sha256") };
       return { from, to, next: from + known!.done, hash };
     });
     return new PartsFile(
       path,
-      opened,
+      file,
       plan,
       parts.some((part) => part.next > part.from),
       parts,

@@ -71,6 +71,8 @@ test("a URL takes a digest with or without its prefix, and its format from the n
       { path: "tales.jsonl.gz", format: "jsonl.gz", sha256: `sha256:${hex}` },
     ]);
   }
+  const urls = ["https://example.org/a.txt", "https://example.net/a.txt", "http://example.com/b"];
+  expect(expand({ url: urls[0], mirrors: urls.slice(1) }).files).toMatchObject([{ path: "a.txt", source: { urls } }]);
   expect(() => expand({ url: "https://example.org/tales" })).toThrow("The format of https://example.org/tales cannot");
   expect(datasetChoiceSchema.safeParse({ url: "file:///etc/passwd" }).success).toBe(false);
   expect(datasetChoiceSchema.safeParse({ url: "https://me:pa55word@example.org/a.txt" }).success).toBe(false);
