@@ -1,6 +1,6 @@
 // From a `tokens` artifact to another one: without near duplicates, and with the train split in order of difficulty.
 // The shard stage does this in its work folder before it writes shards, which then know nothing of it. Ids are read by
-// position; in memory a document costs 54 bytes, and with near duplicates some 320 more at the default parameters.
+// position; in memory a document costs 62 bytes, and with near duplicates some 320 more at the default parameters.
 
 import { closeSync, openSync, readSync } from "node:fs";
 import path from "node:path";
@@ -147,7 +147,8 @@ async function inOrder(
   const scored: { document: number; score: number }[] = [];
   for (const document of chosen) {
     await pause(scored.length, signal);
-    scored.push({ document, score: sign * difficulty(by, documents.ids(document), frequencies) });
+    const score = by === "score" ? documents.score(document) : difficulty(by, documents.ids(document), frequencies);
+    scored.push({ document, score: sign * score });
     onProgress(scored.length, chosen.length, `scores by ${by}`);
   }
   return scored.sort((a, b) => a.score - b.score || a.document - b.document).map(({ document }) => document);
@@ -163,6 +164,7 @@ class DocumentTable {
   private readonly splits: Uint8Array;
   private readonly dropped: Uint8Array;
   private readonly digests: Uint8Array;
+  private readonly scores: Float64Array; // NaN where there is none
   private trainFrequencies: Frequencies | undefined;
 
   private constructor(
@@ -176,6 +178,7 @@ class DocumentTable {
     this.splits = new Uint8Array(this.count);
     this.dropped = new Uint8Array(this.count);
     this.digests = new Uint8Array(this.count * 32);
+    this.scores = new Float64Array(this.count).fill(Number.NaN);
     this.file = openSync(path.join(folder, "tokens.bin"), "r");
   }
 
@@ -213,7 +216,19 @@ class DocumentTable {
       bytes: this.bytes[document]!,
       characters: this.characters[document]!,
       split: this.split(document),
+      ...(!Number.isNaN(this.scores[document]!) && { score: this.scores[document]! }),
     };
+  }
+
+  /** The number in the score column. Throws a UserError for a document of a data set that names none. */
+  score(document: number): number {
+    const score = this.scores[document]!;
+    if (!Number.isNaN(score)) return score;
+    throw new UserError("The shards are to be sorted by a score, and a document has none.", {
+      code: "NO_SCORE",
+      where: { path: "params.order.by" },
+      hint: "Name the column in every part of the data set, as in { path: texts.jsonl, score: grade }, or sort by length, entropy or rarity.",
+    });
   }
 
   /** A fresh array. */
@@ -241,12 +256,14 @@ class DocumentTable {
     closeSync(this.file);
   }
 
-  private set(document: number, { digest, tokens, bytes, characters, split }: DocumentLine): void {
+  private set(document: number, line: DocumentLine): void {
+    const { digest, tokens, bytes, characters, split, score = Number.NaN } = line;
     if (document >= this.count) throw this.incomplete();
     this.starts[document + 1] = this.starts[document]! + tokens;
     this.bytes[document] = bytes;
     this.characters[document] = characters;
     this.splits[document] = splitNames.indexOf(split);
+    this.scores[document] = score;
     this.digests.set(Buffer.from(digest.slice("sha256:".length), "hex"), document * 32);
   }
 

@@ -19,14 +19,14 @@ export const nearDuplicateSchema = z.strictObject({
 
 export type NearDuplicateRule = z.output<typeof nearDuplicateSchema>;
 
-export const scoreNames = ["length", "entropy", "rarity"] as const;
+export const scoreNames = ["length", "entropy", "rarity", "score"] as const;
 export type ScoreName = (typeof scoreNames)[number];
 
 export const orderSchema = z.strictObject({
   by: z
     .enum(scoreNames)
     .describe(
-      "length: tokens; entropy: bits a token under the document's own frequencies; rarity: bits a token under those of the train split",
+      "length: tokens; entropy: bits a token under the document's own frequencies; rarity: bits a token under those of the train split; score: the column that the data set names",
     ),
   descending: z.boolean().default(false).describe("The highest score first"),
 });

@@ -41,7 +41,7 @@ export function entropy(ids: Ids): number {
 }
 
 /** The score that `name` means; higher is harder. */
-export function difficulty(name: ScoreName, ids: Ids, frequencies: Frequencies): number {
+export function difficulty(name: Exclude<ScoreName, "score">, ids: Ids, frequencies: Frequencies): number {
   if (name === "length") return ids.length;
   return name === "entropy" ? entropy(ids) : frequencies.rarity(ids);
 }

@@ -12,6 +12,9 @@ import { readParquet } from "./readers/parquet.ts";
 import type { ReadCounts, Reader } from "./readers/reader.ts";
 import { readGzippedText, readText } from "./readers/text.ts";
 
+/** Stands between the score and the document in a template that yields both: the ASCII unit separator. */
+const AFTER_SCORE = "\u001f";
+
 export interface SourceDocument {
   readonly text: string;
   /** The text's UTF-8 bytes. */
@@ -20,6 +23,8 @@ export interface SourceDocument {
   readonly hash: Buffer;
   /** The source of a mix that it comes from. */
   readonly sourceName?: string;
+  /** The number in its score column, where the data set names one. */
+  readonly score?: number;
 }
 
 export interface ReadDocumentsOptions {
@@ -60,9 +65,9 @@ export async function* readDocuments(folder: string, options: ReadDocumentsOptio
       done += bytes;
       options.onProgress?.(done, total, file.path);
     };
-    const { template, separator, documentBytes } = file.text ?? manifest.text;
+    const { template, separator, documentBytes, score } = file.text ?? manifest.text;
     const text = {
-      template,
+      template: score === undefined ? template : `{${score}}${AFTER_SCORE}${template}`,
       ...(separator === undefined ? {} : { separator }),
       ...(documentBytes === undefined ? {} : { documentBytes }),
     };
@@ -72,15 +77,34 @@ export async function* readDocuments(folder: string, options: ReadDocumentsOptio
       bytes: file.bytes,
       text,
     };
-    for await (const document of readers[file.format](source, { signal: options.signal, counts, onRead })) {
+    const origin = file.sourceName === undefined ? {} : { sourceName: file.sourceName };
+    let number = 0;
+    for await (const rendered of readers[file.format](source, { signal: options.signal, counts, onRead })) {
+      number++;
+      const scored = score === undefined ? undefined : splitScore(rendered, score, `${file.path}, document ${number},`);
+      const document = scored?.text ?? rendered;
       if (document === "") {
         counts.empty++;
         continue;
       }
       const utf8 = Buffer.from(document, "utf8");
       const hash = createHash("sha256").update(utf8).digest();
-      yield { text: document, utf8, hash, ...(file.sourceName !== undefined && { sourceName: file.sourceName }) };
+      yield { text: document, utf8, hash, ...origin, ...(scored && { score: scored.score }) };
     }
     options.signal.throwIfAborted();
   }
+}
+
+/** Takes the score off the front, where the template has put it. */
+function splitScore(rendered: string, column: string, place: string): { score: number; text: string } {
+  const end = rendered.indexOf(AFTER_SCORE);
+  const value = rendered.slice(0, end);
+  const score = value.trim() === "" ? Number.NaN : Number(value);
+  if (Number.isFinite(score)) return { score, text: rendered.slice(end + AFTER_SCORE.length) };
+  throw new UserError(`${place} has the score "${value.slice(0, 40)}", which is no number.`, {
+    code: "BAD_SCORE",
+    where: { path: "dataset.score" },
+    hint: `Correct the column ${column}, or leave \`score\` out of the data set.`,
+    exitCode: 1,
+  });
 }

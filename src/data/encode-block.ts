@@ -21,7 +21,7 @@ export interface BlockMemory {
 }
 
 /** What is known of a document before it is encoded. */
-export interface DocumentFacts extends Pick<DocumentLine, "digest" | "bytes" | "split"> {
+export interface DocumentFacts extends Pick<DocumentLine, "digest" | "bytes" | "split" | "score"> {
   readonly sourceName: string | undefined;
 }
 

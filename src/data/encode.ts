@@ -54,8 +54,8 @@ async function encodeHere(
   }
 }
 
-function factsOf({ hash, utf8, split, sourceName }: CorpusDocument): DocumentFacts {
-  return { digest: digestOfHash(hash), bytes: utf8.length, split, sourceName };
+function factsOf({ hash, utf8, split, sourceName, score }: CorpusDocument): DocumentFacts {
+  return { digest: digestOfHash(hash), bytes: utf8.length, split, sourceName, ...(score !== undefined && { score }) };
 }
 
 /** Blocks between the reader and the writer. There are never more than the workers can use and the one being filled. */

@@ -145,6 +145,6 @@ function notOrdered(place: string): UserError {
   return new UserError("The mix asks for the easiest part of each source, and the shards are not in order.", {
     code: "NOT_ORDERED",
     where: { path: `${place}.easiest` },
-    hint: "Let the shard stage sort them: params.shards.order: { by: length }, or entropy, or rarity.",
+    hint: "Let the shard stage sort them: params.shards.order: { by: length }, or entropy, rarity, score.",
   });
 }

@@ -55,6 +55,8 @@ export interface DocumentLine {
   readonly bytes: number;
   readonly characters: number;
   readonly split: SplitName;
+  /** Of a data set that names a score column. */
+  readonly score?: number;
 }
 
 export function dtypeFor(vocabSize: number): TokenDtype {
@@ -97,12 +99,11 @@ export class TokensWriter {
   }
 
   /** `ids` in the layout's dtype, without an end of text. */
-  write({ utf8, hash, split, sourceName }: CorpusDocument, ids: Uint16Array | Uint32Array): void {
+  write({ utf8, hash, split, sourceName, score }: CorpusDocument, ids: Uint16Array | Uint32Array): void {
     this.writeIds(ids);
-    this.endDocument(
-      { digest: digestOfHash(hash), bytes: utf8.length, characters: countCharacters(utf8), split },
-      sourceName,
-    );
+    const characters = countCharacters(utf8);
+    const line = { digest: digestOfHash(hash), bytes: utf8.length, characters, split };
+    this.endDocument({ ...line, ...(score !== undefined && { score }) }, sourceName);
   }
 
   /** `write` of a document whose line is known. */
@@ -118,11 +119,12 @@ export class TokensWriter {
   }
 
   /** The current document has all its ids. */
-  endDocument({ digest, bytes, characters, split }: Omit<DocumentLine, "tokens">, sourceName?: string): void {
+  endDocument({ digest, bytes, characters, split, score }: Omit<DocumentLine, "tokens">, sourceName?: string): void {
     const { tokens } = this;
     this.tokens = 0;
     // Keys in canonical order; every value is a number or needs no escaping.
-    const text = `{"bytes":${bytes},"characters":${characters},"digest":"${digest}","split":"${split}","tokens":${tokens}}\n`;
+    const scored = score === undefined ? "" : `"score":${score},`;
+    const text = `{"bytes":${bytes},"characters":${characters},"digest":"${digest}",${scored}"split":"${split}","tokens":${tokens}}\n`;
     this.lines.write(Buffer.from(text));
     for (const { [split]: totals } of [this.splits, ...(sourceName === undefined ? [] : [this.source(sourceName)])]) {
       totals.documents++;

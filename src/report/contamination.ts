@@ -15,15 +15,15 @@ const summarySchema = z.object({
   ),
 });
 
-/** Creates `contamination`, a row a benchmark in the order of the artifact; empty without one. */
+/** Creates `contamination`, a row a benchmark in the order of table 2; empty without one. */
 export async function createContamination(
   database: ReportDatabase,
   artifact: ReportArtifact | undefined,
 ): Promise<void> {
   const summary = artifact && readJson(artifact.path("contamination.json"), summarySchema);
-  const rows = Object.entries(summary?.benchmarks ?? {}).map(([metric, counts], position) => ({
+  const rows = Object.entries(summary?.benchmarks ?? {}).map(([metric, counts]) => ({
     ...counts,
-    ...{ metric, position },
+    ...{ metric, position: Object.keys(metrics).indexOf(metric) },
     label: isMetric(metric) ? metrics[metric].label : metric,
     ngram_words: summary!.ngramWords,
     least_words: summary!.leastWords,

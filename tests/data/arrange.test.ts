@@ -1,14 +1,17 @@
 // The shard stage with near duplicates left out and with an order, on a few documents.
 
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { scoreNames } from "../../src/data/arrangement.ts";
 import { difficulty, entropy, Frequencies } from "../../src/data/difficulty.ts";
 import { openShards } from "../../src/data/shards.ts";
 import { type SplitName, splitNames } from "../../src/data/split.ts";
 import { bytes } from "../../src/data/tokenizers/bytes.ts";
+import download from "../../stages/download.ts";
 import shard from "../../stages/shard.ts";
-import { digestFolder, runStage } from "../rigs/stage-rig.ts";
+import tokenize from "../../stages/tokenize.ts";
+import { digestFolder, runStage, temporaryFolder } from "../rigs/stage-rig.ts";
 import { makeTokens, type RigDocument } from "./token-rig.ts";
 
 const byteLevel = bytes.fixed();
@@ -77,39 +80,42 @@ const documents = fc.array(
   { minLength: 1, maxLength: 14 },
 );
 
-test.each(scoreNames)("the train split of each source is in order of %s, and nothing else moves", async (by) => {
-  await fc.assert(
-    fc.asyncProperty(documents, documents, fc.boolean(), async (first, second, descending) => {
-      const all: RigDocument[] = [
-        ...first.map((document) => ({ ...document, sourceName: "first" })),
-        ...second.map((document) => ({ ...document, sourceName: "second" })),
-      ];
-      const { texts, manifest } = await shardsOf(all, { order: { by, descending } });
-      const trained = all.filter(({ split }) => split === "train");
-      const frequencies = new Frequencies(byteLevel.vocabSize);
-      for (const { text } of trained) frequencies.add(byteLevel.encode(text) as Uint16Array);
-      let at = 0;
-      for (const name of ["first", "second"]) {
-        const own = trained.filter(({ sourceName }) => sourceName === name).map(({ text }) => text);
-        const got = texts.train.slice(at, at + own.length);
-        at += own.length;
-        expect([...got].sort()).toEqual([...own].sort());
-        const scores = got.map((text) => difficulty(by, byteLevel.encode(text) as Uint16Array, frequencies));
-        for (let i = 1; i < scores.length; i++) {
-          const step = descending ? scores[i - 1]! - scores[i]! : scores[i]! - scores[i - 1]!;
-          expect(step).toBeGreaterThanOrEqual(0);
+test.each(["length", "entropy", "rarity"] as const)(
+  "the train split of each source is in order of %s, and nothing else moves",
+  async (by) => {
+    await fc.assert(
+      fc.asyncProperty(documents, documents, fc.boolean(), async (first, second, descending) => {
+        const all: RigDocument[] = [
+          ...first.map((document) => ({ ...document, sourceName: "first" })),
+          ...second.map((document) => ({ ...document, sourceName: "second" })),
+        ];
+        const { texts, manifest } = await shardsOf(all, { order: { by, descending } });
+        const trained = all.filter(({ split }) => split === "train");
+        const frequencies = new Frequencies(byteLevel.vocabSize);
+        for (const { text } of trained) frequencies.add(byteLevel.encode(text) as Uint16Array);
+        let at = 0;
+        for (const name of ["first", "second"]) {
+          const own = trained.filter(({ sourceName }) => sourceName === name).map(({ text }) => text);
+          const got = texts.train.slice(at, at + own.length);
+          at += own.length;
+          expect([...got].sort()).toEqual([...own].sort());
+          const scores = got.map((text) => difficulty(by, byteLevel.encode(text) as Uint16Array, frequencies));
+          for (let i = 1; i < scores.length; i++) {
+            const step = descending ? scores[i - 1]! - scores[i]! : scores[i]! - scores[i - 1]!;
+            expect(step).toBeGreaterThanOrEqual(0);
+          }
         }
-      }
-      for (const split of ["validation", "test"] as const) {
-        expect(texts[split]).toEqual(all.filter((document) => document.split === split).map(({ text }) => text));
-      }
-      expect(manifest.order).toEqual({ by, descending });
-      const { sources } = manifest.splits.train;
-      expect(sources!.reduce((sum, { tokens }) => sum + tokens, 0)).toBe(manifest.splits.train.tokens);
-    }),
-    { numRuns: 15 },
-  );
-});
+        for (const split of ["validation", "test"] as const) {
+          expect(texts[split]).toEqual(all.filter((document) => document.split === split).map(({ text }) => text));
+        }
+        expect(manifest.order).toEqual({ by, descending });
+        const { sources } = manifest.splits.train;
+        expect(sources!.reduce((sum, { tokens }) => sum + tokens, 0)).toBe(manifest.splits.train.tokens);
+      }),
+      { numRuns: 15 },
+    );
+  },
+);
 
 test("entropy is 0 for one letter, and the logarithm of their number for letters that occur once", () => {
   expect(entropy(Uint16Array.from([5, 5, 5]))).toBeCloseTo(0, 12);
@@ -122,4 +128,25 @@ test("a second run gives the same bytes", async () => {
   const params: Params = { nearDuplicates: { threshold: 0.5 }, order: { by: "rarity" } };
   const [once, again] = [await shardsOf(texts, params), await shardsOf(texts, params)];
   expect(digestFolder(again.folder)).toBe(digestFolder(once.folder));
+});
+
+test("a column of numbers is an order too, and a data set without one is told how to name it", async () => {
+  const root = temporaryFolder("lab");
+  const rows = [30, -2, 7.5, 7].map((grade) => JSON.stringify({ text: `of grade ${grade}`, meta: { grade } }));
+  writeFileSync(path.join(root, "texts.jsonl"), rows.join("\n"));
+  const make = async (score?: string) => {
+    const dataset = { path: "texts.jsonl", ...(score !== undefined && { score }) };
+    const corpus = (await runStage(download, { params: { dataset }, root })).outputs.dataset;
+    const split = { validation: 0, test: 0 };
+    const { tokens } = (await runStage(tokenize, { params: { tokenizer: "bytes", split }, inputs: { corpus } }))
+      .outputs;
+    return (await runStage(shard, { params: { order: { by: "score" } }, inputs: { tokens } })).outputs.shards;
+  };
+  const set = openShards(await make("meta.grade"));
+  const texts = [...set.split("train").documents()].map(({ ids }) => byteLevel.decode(ids));
+  set.close();
+  expect(texts).toEqual([-2, 7, 7.5, 30].map((grade) => `of grade ${grade}`));
+  await expect(make()).rejects.toMatchObject({ code: "NO_SCORE", hint: expect.stringContaining("score: grade") });
+  await expect(make("text")).rejects.toMatchObject({ code: "BAD_SCORE" });
+  await expect(make("level")).rejects.toThrow(/there is no \{level\}/);
 });

@@ -16,7 +16,7 @@ export default defineTable({
   },
   sql: `SELECT metric, label, items, checked, overlapping, contained,
                CASE WHEN checked > 0 THEN 100.0 * overlapping / checked END AS share, digest AS digests
-        FROM contamination ORDER BY position`,
+        FROM contamination ORDER BY position, metric`,
   key: ["metric"],
   columns: {
     label: { label: "Benchmark" },
