@@ -61,19 +61,23 @@ __device__ void queries_gradient(bf16* dqkv, float* delta, const bf16* dy, const
     if (drop.threshold != 0) {
       const u64 index = statistics * T + i * BK;
       const u32 kept = kept_keys<BK>(index, index + (u64)8 * T, T % 4 == 0, drop);
-#pragma unroll
-      for (int j = 0; j < BK / 8; j++) {
-#pragma unroll
-        for (int e = 0; e < 4; e++) dp[j][e] = kept >> (4 * j + e) & 1 ? dp[j][e] * drop.keep : 0.0f;
-      }
+      drop_fragments(dp, kept, drop);
     }
 #pragma unroll
     for (int j = 0; j < BK / 8; j++) {
 #pragma unroll
       for (int e = 0; e < 4; e++) {
-        const bool seen = i * BK + j * 8 + 2 * t + (e & 1) <= row + g + 8 * (e >> 1);
-        const float p = seen ? exp2f(s[j][e] * scale2 - (e < 2 ? log0 : log1)) : 0.0f;
+        const float p = exp2_fast(fmaf(s[j][e], scale2, e < 2 ? -log0 : -log1));
         s[j][e] = p * (dp[j][e] - (e < 2 ? delta0 : delta1));
+      }
+    }
+    if (i * BK + BK - 1 > row) {
+#pragma unroll
+      for (int j = 0; j < BK / 8; j++) {
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+          if (i * BK + j * 8 + 2 * t + (e & 1) > row + g + 8 * (e >> 1)) s[j][e] = 0.0f;
+        }
       }
     }
     multiply_add<BK, HD>(sum, s, keys[i & 1]);
@@ -123,11 +127,9 @@ __device__ void keys_values_gradient(bf16* dqkv, const float* delta, const bf16*
   const int head = blockIdx.y, b = blockIdx.z, first = blockIdx.x * 64, row = first + warp * 16;
   const int stride = a.stride(), group = H / Hkv, tiles = (T - first + BQ - 1) / BQ;
   const bf16* base = qkv + (u64)b * T * stride;
-  const bool wide_dy = a.wide && is_aligned16(dy);
   Heads of_dy = a;
-  of_dy.wide = wide_dy;
-  const auto load = [&](int i) {
-    const int h = head * group + i / tiles, q = first + i % tiles * BQ, stage = i & 1;
+  of_dy.wide = a.wide && is_aligned16(dy);
+  const auto load = [&](int h, int q, int stage) {
     load_tile(queries[stage], base + (u64)q * stride + h * D, stride, T - q, a);
     load_tile(gradients[stage], dy + ((u64)b * T + q) * H * D + h * D, H * D, T - q, of_dy);
     if (threadIdx.x < BQ) {
@@ -141,39 +143,55 @@ __device__ void keys_values_gradient(bf16* dqkv, const float* delta, const bf16*
   KeyRows<HD, HELD> k, v;
   k.load(*all_keys, base + (u64)first * stride + a.key_column(head), stride, T - first, warp * 16, a);
   v.load(*all_values, base + (u64)first * stride + a.value_column(head), stride, T - first, warp * 16, a);
-  load(0);
+  load(head * group, first, 0);
   cp_async_commit();
   const float scale2 = scale * LOG2E;
   float dk[HD / 8][4] = {}, dv[HD / 8][4] = {};
+  // One pass over (query head, tile of queries), which the loads are one step ahead of.
+  int h = head * group, q = first, next_h = h, next_q = q;
   for (int i = 0; i < group * tiles; i++) {
-    if (i + 1 < group * tiles) load(i + 1);
+    const int stage = i & 1;
+    next_q += BQ;
+    if (next_q >= T) {
+      next_q = first;
+      next_h++;
+    }
+    if (i + 1 < group * tiles) load(next_h, next_q, stage ^ 1);
     cp_async_commit();
     cp_async_wait<1>();
     __syncthreads();
-    const int stage = i & 1, h = head * group + i / tiles, q = first + i % tiles * BQ;
     float p[BQ / 8][4], ds[BQ / 8][4];
     k.template multiply<BQ>(p, *all_keys, warp * 16, queries[stage]);
     v.template multiply<BQ>(ds, *all_values, warp * 16, gradients[stage]);
-    u32 kept = 0xffffffffu;
-    float keep = 1.0f;
+    u32 kept = 0;
     if (drop.threshold != 0) {
       kept = kept_queries<BQ>(((u64)(b * H + h) * T + q) * T + row + g, T, T % 4 == 0, drop);
-      keep = drop.keep;
+      drop_fragments(ds, kept, drop);
     }
+    // Weights; those of queries before a key, or beyond the sequence, are zero.
+    const bool is_edge = q < row + 16 || q + BQ > T;
 #pragma unroll
     for (int j = 0; j < BQ / 8; j++) {
 #pragma unroll
       for (int e = 0; e < 4; e++) {
         const int column = j * 8 + 2 * t + (e & 1);
-        const bool seen = q + column >= row + g + 8 * (e >> 1) && q + column < T, is_kept = kept >> (4 * j + e) & 1;
-        const float weight = seen ? exp2f(p[j][e] * scale2 - logs[stage * BQ + column]) : 0.0f;
-        p[j][e] = is_kept ? weight * keep : 0.0f;
-        ds[j][e] = weight * ((is_kept ? ds[j][e] * keep : 0.0f) - deltas[stage * BQ + column]);
+        p[j][e] = exp2_fast(fmaf(p[j][e], scale2, -logs[stage * BQ + column]));
+        if (is_edge && (q + column < row + g + 8 * (e >> 1) || q + column >= T)) p[j][e] = 0.0f;
       }
     }
+#pragma unroll
+    for (int j = 0; j < BQ / 8; j++) {
+#pragma unroll
+      for (int e = 0; e < 4; e++) {
+        ds[j][e] = p[j][e] * (ds[j][e] - deltas[stage * BQ + j * 8 + 2 * t + (e & 1)]);
+      }
+    }
+    if (drop.threshold != 0) drop_fragments(p, kept, drop);
     multiply_add<BQ, HD>(dv, p, gradients[stage]);
     multiply_add<BQ, HD>(dk, ds, queries[stage]);
     __syncthreads();
+    h = next_h;
+    q = next_q;
   }
   cp_async_wait<0>();
   bf16* to = dqkv + ((u64)b * T + row) * stride;
@@ -181,18 +199,19 @@ __device__ void keys_values_gradient(bf16* dqkv, const float* delta, const bf16*
   store_rows<HD>(to + a.value_column(head), stride, dv, 1.0f, 1.0f, T - row, D);
 }
 
-#define ATTENTION_GRADIENT(HD, BK, BQ, HELD)                                                                           \
-  extern "C" __global__ void __launch_bounds__(128)                                                                    \
-      attention_queries_gradient_##HD(bf16* dqkv, float* delta, const bf16* dy, const bf16* y, const float* log_sum_exp, \
-                                      const bf16* qkv, int T, int H, int Hkv, int D, float scale, DROPOUT_PARAMETERS) { \
-    queries_gradient<HD, BK>(dqkv, delta, dy, y, log_sum_exp, qkv, T, H, Hkv, D, scale, dropout_of(DROPOUT_ARGUMENTS)); \
-  }                                                                                                                    \
-  extern "C" __global__ void __launch_bounds__(128)                                                                    \
-      attention_keys_values_gradient_##HD(bf16* dqkv, const float* delta, const bf16* dy, const float* log_sum_exp,    \
-                                          const bf16* qkv, int T, int H, int Hkv, int D, float scale, DROPOUT_PARAMETERS) { \
+// BLOCKS: how many fit on a multiprocessor by their registers; more of both would spill.
+#define ATTENTION_GRADIENT(HD, BK, BQ, HELD, BLOCKS)                                                                          \
+  extern "C" __global__ void __launch_bounds__(128, BLOCKS)                                                                   \
+      attention_queries_gradient_##HD(bf16* dqkv, float* delta, const bf16* dy, const bf16* y, const float* log_sum_exp,      \
+                                      const bf16* qkv, int T, int H, int Hkv, int D, float scale, DROPOUT_PARAMETERS) {       \
+    queries_gradient<HD, BK>(dqkv, delta, dy, y, log_sum_exp, qkv, T, H, Hkv, D, scale, dropout_of(DROPOUT_ARGUMENTS));       \
+  }                                                                                                                           \
+  extern "C" __global__ void __launch_bounds__(128, BLOCKS)                                                                   \
+      attention_keys_values_gradient_##HD(bf16* dqkv, const float* delta, const bf16* dy, const float* log_sum_exp,           \
+                                          const bf16* qkv, int T, int H, int Hkv, int D, float scale, DROPOUT_PARAMETERS) {   \
     keys_values_gradient<HD, BQ, HELD>(dqkv, delta, dy, log_sum_exp, qkv, T, H, Hkv, D, scale, dropout_of(DROPOUT_ARGUMENTS)); \
   }
-ATTENTION_GRADIENT(16, 64, 64, true)
-ATTENTION_GRADIENT(32, 64, 64, true)
-ATTENTION_GRADIENT(64, 64, 32, true)
-ATTENTION_GRADIENT(128, 32, 32, false)
+ATTENTION_GRADIENT(16, 64, 64, true, 3)
+ATTENTION_GRADIENT(32, 64, 64, true, 3)
+ATTENTION_GRADIENT(64, 64, 32, true, 2)
+ATTENTION_GRADIENT(128, 32, 32, false, 2)

@@ -51,7 +51,8 @@ __device__ void attention(bf16* y, float* log_sum_exp, const bf16* qkv, int T, i
     }
     new0 = row_max(new0);
     new1 = row_max(new1);
-    const float factor0 = exp2f((max0 - new0) * scale2), factor1 = exp2f((max1 - new1) * scale2);
+    const float factor0 = exp2_fast((max0 - new0) * scale2), factor1 = exp2_fast((max1 - new1) * scale2);
+    const float offset0 = new0 * scale2, offset1 = new1 * scale2;
     max0 = new0;
     max1 = new1;
     total0 *= factor0;
@@ -65,20 +66,16 @@ __device__ void attention(bf16* y, float* log_sum_exp, const bf16* qkv, int T, i
     }
 #pragma unroll
     for (int j = 0; j < BK / 8; j++) {
-      s[j][0] = exp2f((s[j][0] - max0) * scale2);
-      s[j][1] = exp2f((s[j][1] - max0) * scale2);
-      s[j][2] = exp2f((s[j][2] - max1) * scale2);
-      s[j][3] = exp2f((s[j][3] - max1) * scale2);
+      s[j][0] = exp2_fast(fmaf(s[j][0], scale2, -offset0));
+      s[j][1] = exp2_fast(fmaf(s[j][1], scale2, -offset0));
+      s[j][2] = exp2_fast(fmaf(s[j][2], scale2, -offset1));
+      s[j][3] = exp2_fast(fmaf(s[j][3], scale2, -offset1));
       total0 += s[j][0] + s[j][1];
       total1 += s[j][2] + s[j][3];
     }
     if (drop.threshold != 0) {
       const u32 kept = kept_keys<BK>(drop_row + i * BK, drop_row + (u64)8 * T + i * BK, T % 4 == 0, drop);
-#pragma unroll
-      for (int j = 0; j < BK / 8; j++) {
-#pragma unroll
-        for (int e = 0; e < 4; e++) s[j][e] = kept >> (4 * j + e) & 1 ? s[j][e] * drop.keep : 0.0f;
-      }
+      drop_fragments(s, kept, drop);
     }
     multiply_add<BK, HD>(sum, s, values[i & 1]);
     __syncthreads();
@@ -92,12 +89,13 @@ __device__ void attention(bf16* y, float* log_sum_exp, const bf16* qkv, int T, i
   if (t == 0 && row + g + 8 < T) out[8] = max1 * scale + logf(total1);
 }
 
-#define ATTENTION(HD, BK)                                                                                              \
-  extern "C" __global__ void __launch_bounds__(128)                                                                    \
+// BLOCKS: how many fit on a multiprocessor by their registers; more of both would spill.
+#define ATTENTION(HD, BK, BLOCKS)                                                                                             \
+  extern "C" __global__ void __launch_bounds__(128, BLOCKS)                                                                   \
       attention_##HD(bf16* y, float* log_sum_exp, const bf16* qkv, int T, int H, int Hkv, int D, float scale, DROPOUT_PARAMETERS) { \
-    attention<HD, BK>(y, log_sum_exp, qkv, T, H, Hkv, D, scale, dropout_of(DROPOUT_ARGUMENTS));                        \
+    attention<HD, BK>(y, log_sum_exp, qkv, T, H, Hkv, D, scale, dropout_of(DROPOUT_ARGUMENTS));                               \
   }
-ATTENTION(16, 64)
-ATTENTION(32, 64)
-ATTENTION(64, 64)
-ATTENTION(128, 32)
+ATTENTION(16, 64, 4)
+ATTENTION(32, 64, 4)
+ATTENTION(64, 64, 3)
+ATTENTION(128, 32, 2)

@@ -150,6 +150,16 @@ __device__ __forceinline__ float row_max(float x) {
 /** Two neighbouring bits: which of two words keep their element. */
 __device__ __forceinline__ u32 kept_bits(u32 a, u32 b, const Dropout& d) { return (a >= d.threshold) | (b >= d.threshold) << 1; }
 
+/** Zero, or times keep, by the bits of kept_keys or kept_queries. */
+template <int J>
+__device__ __forceinline__ void drop_fragments(float (&s)[J][4], u32 kept, const Dropout& d) {
+#pragma unroll
+  for (int j = 0; j < J; j++) {
+#pragma unroll
+    for (int e = 0; e < 4; e++) s[j][e] = kept >> (4 * j + e) & 1 ? s[j][e] * d.keep : 0.0f;
+  }
+}
+
 /**
  * Which of a lane's elements are kept, bit 4 j + e for element e of fragment j, where rows are queries and columns keys.
  * `upper` and `lower` are the dropout indices of column 0 in rows g and g + 8. Where all rows begin on a multiple of four, a block of

@@ -45,6 +45,13 @@ __device__ __forceinline__ float to_float(bf16 v) { return bf2f(v); }
 __device__ __forceinline__ void store(float* p, float v) { *p = v; }
 __device__ __forceinline__ void store(bf16* p, float v) { *p = f2bf(v); }
 
+/** 2^x by one instruction, to 2 ulp; results below 2^-126 are 0. exp2f() takes four, for denormal results. */
+__device__ __forceinline__ float exp2_fast(float x) {
+  float r;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
+  return r;
+}
+
 // ---- wide accesses: the address must be a multiple of the width; the simulator checks it ------------------------------
 
 __device__ __forceinline__ uint4 load16(const void* p) { return *(const uint4*)p; }

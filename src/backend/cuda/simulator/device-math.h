@@ -24,6 +24,7 @@ inline float fmaxf(float a, float b) { return std::fmax(a, b); }  // as on the G
 inline float fminf(float a, float b) { return std::fmin(a, b); }
 
 // Fast approximations are replaced by the accurate functions.
+inline float exp2_fast(float x) { return exp2f(x); }
 inline float __expf(float x) { return expf(x); }
 inline float __logf(float x) { return logf(x); }
 inline float __log2f(float x) { return log2f(x); }
