@@ -18,11 +18,15 @@ export {
 } from "./shards.ts";
 /** Which split a document belongs to, by a keyed hash of its text. */
 export { type SplitName, type SplitRule, splitNames, splitOf } from "./split.ts";
-/** Encode and decode text: `makeTokenizer` trains or reads one by name, `loadTokenizer` opens a saved one. */
+/**
+ * Encode and decode text: `makeTokenizer` trains or reads one by name, `loadTokenizer` opens a saved one, and
+ * `smallerTokenizer` is what the same training to fewer entries would have made.
+ */
 export {
   loadTokenizer,
   type MakeTokenizerOptions,
   makeTokenizer,
+  smallerTokenizer,
   type Tokenizer,
   type TokenizerKind,
   tokenizerNames,
