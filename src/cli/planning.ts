@@ -29,12 +29,15 @@ export async function planLab(
   });
 }
 
-/** The device that a choice means for these stages: `auto` takes the GPU, where there is one, if any of them computes in bf16. */
+/** The device that a choice means for these stages: `auto` takes the GPU, where there is one, if any of them computes in bf16. Throws a UserError for a GPU that cannot be used. */
 export function deviceFor(pipeline: Pipeline, choice: DeviceChoice): ReturnType<typeof resolveDevice> {
   const wantsBf16 = pipeline.nodes.some(
     ({ work, params }) => work.kind === "module" && work.module.definition.device && params["precision"] === "bf16",
   );
-  return resolveDevice(choice, wantsBf16 ? "bf16" : "f32");
+  const device = resolveDevice(choice, wantsBf16 ? "bf16" : "f32");
+  // Throws where the machine lacks it: before anything runs, not when the first stage needs it.
+  if (device === "cuda") deviceClassOf(device);
+  return device;
 }
 
 export function planRows(plan: Plan): PlanRow[] {

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { describeCuda } from "../../../src/backend/cuda/describe.ts";
 import { DRIVER_SIGNATURES, NativeLibrary } from "../../../src/backend/cuda/driver/api.ts";
 import { openDriver } from "../../../src/backend/cuda/driver/driver.ts";
 import { candidates, LIBRARIES, openLibrary } from "../../../src/backend/cuda/driver/locate.ts";
@@ -11,9 +12,9 @@ import { openNvml } from "../../../src/backend/cuda/driver/nvml.ts";
 import { peakFlopsOf } from "../../../src/backend/cuda/peak-flops.ts";
 import { probeCuda, probeNow } from "../../../src/backend/cuda/probe.ts";
 import { UserError } from "../../../src/util/errors.ts";
-import { DriverRig, ELEMENTWISE, scaling, simulatorUnavailable } from "./driver-rig.ts";
+import { controlsUnavailable, DriverRig, ELEMENTWISE, scaling } from "./driver-rig.ts";
 
-const missing = simulatorUnavailable();
+const missing = controlsUnavailable();
 if (missing) console.error(`The driver's errors are not tested: ${missing}`);
 
 function failureOf(work: () => unknown): UserError {
@@ -263,6 +264,23 @@ describe.skipIf(missing)("errors of the simulated driver", () => {
     expect(rig.count("cuDeviceGetCount")).toBe(calls);
     vi.stubEnv(LIBRARIES.cuda.variable, "/nonexistent/libcuda.so");
     expect(probeCuda()).toMatchObject({ available: false });
+  });
+
+  test("doctor is told what was found where, or the one reason why not", () => {
+    expect(describeCuda().map(({ what, ok }) => [what, ok])).toEqual(
+      ["cuda device", "cuda kernels", "matrix products", "NVML"].map((what) => [what, true]),
+    );
+    const [gpu, kernels, products, nvml] = describeCuda().map(({ detail }) => detail);
+    expect(gpu).toBe(
+      `0: CUDA simulator (compute capability 8.0, 4 multiprocessors, 1.07 GB); driver for CUDA 13.0, ${rig.library}`,
+    );
+    expect(kernels).toMatch(/^PTX 7\.8, \d+ files$/);
+    expect(products).toMatch(/^own; cuBLASLt not found \(STLM_CUBLASLT_LIBRARY is none\)/);
+    expect(nvml).toBe("not found (STLM_NVML_LIBRARY is none): energy is not recorded");
+    rig.setDevice(1, 13000, 70);
+    const refused = describeCuda();
+    expect(refused).toHaveLength(1);
+    expect(refused[0]).toMatchObject({ ok: false, detail: expect.stringContaining("compute capability 7.0") });
   });
 
   test("a machine without a GPU is an answer of the probe", () => {

@@ -77,9 +77,11 @@ export class KernelTable {
       module = this.compile(source);
       this.modules.set(source, module);
     }
-    const handle = this.driver.make("cuModuleGetFunction", module, this.hold(hostText(name)).address);
+    const { driver } = this;
+    const status = driver.status("cuModuleGetFunction", driver.out.address, module, this.hold(hostText(name)).address);
     this.held.length = 0;
-    return handle;
+    if (status !== CUDA.success) throw driver.errorOf(status, `cuModuleGetFunction of ${name} in ${source.name}`);
+    return driver.out.view.getBigUint64(0, true);
   }
 
   private compile({ name, ptx }: ModuleSource): bigint {
