@@ -5,10 +5,10 @@ import path from "node:path";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createCudaBackend } from "../../src/backend/cuda/index.ts";
 import type { TrainerOptions } from "../../src/train/trainer.ts";
-import { DriverRig, simulatorUnavailable } from "../backend/cuda/driver-rig.ts";
+import { DriverRig, driverUnavailable } from "../backend/cuda/driver-rig.ts";
 import { type RigRun, TrainRig, tinyOptions } from "./rig.ts";
 
-const missing = simulatorUnavailable();
+const missing = driverUnavailable();
 if (missing) console.error(`Training on a GPU is not tested: ${missing}`);
 
 /** Two sequences at once, then one; dropout that changes with the step; gradients that are clipped. */
@@ -28,7 +28,7 @@ describe.skipIf(missing)("on the simulated GPU", () => {
   });
 
   async function run(folder: TrainRig, settings: RigRun) {
-    const backend = await createCudaBackend({ gemm: "own", modules: [rig.allKernels()] });
+    const backend = await createCudaBackend({ gemm: "own" });
     try {
       const { metrics, diverged, measured, evaluation } = await folder.run({ ...settings, backend });
       const weights = readFileSync(path.join(folder.folder, "model.safetensors")).toString("base64");
@@ -66,7 +66,7 @@ describe.skipIf(missing)("on the simulated GPU", () => {
   });
 
   test("rows of bf16 activations are chosen as they are", async () => {
-    const backend = await createCudaBackend({ gemm: "own", modules: [rig.allKernels()] });
+    const backend = await createCudaBackend({ gemm: "own" });
     for (const C of [16, 5]) {
       const [table, y, ids] = [
         backend.allocate("bf16", 3 * C),

@@ -7,9 +7,9 @@ import { createReferenceBackend } from "../../../src/backend/reference/index.ts"
 import { CounterRandom, PURPOSE } from "../../../src/util/philox.ts";
 import { type KernelCase, runCase } from "../kernel-cases.ts";
 import { compareCase, expectClose, launchCase, rounded } from "./kernel-harness.ts";
-import { fromBf16, SimulatorLauncher, simulatorUnavailable, toBf16 } from "./simulator-launcher.ts";
+import { driverUnavailable, fromBf16, SimulatorLauncher, toBf16 } from "./simulator-launcher.ts";
 
-const unavailable = simulatorUnavailable();
+const unavailable = driverUnavailable();
 const reference = createReferenceBackend();
 const TOLERANCE = 1e-2;
 

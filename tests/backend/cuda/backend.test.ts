@@ -8,9 +8,9 @@ import { type CudaOptions, createCudaBackend } from "../../../src/backend/cuda/i
 import { deviceClassOf, openBackend, resolveDevice } from "../../../src/backend/index.ts";
 import { Transformer } from "../../../src/models/transformer.ts";
 import { Trainer } from "../../../src/train/trainer.ts";
-import { DriverRig, simulatorUnavailable } from "./driver-rig.ts";
+import { DriverRig, driverUnavailable, isSimulated } from "./driver-rig.ts";
 
-const missing = simulatorUnavailable();
+const missing = driverUnavailable();
 if (missing) console.error(`The cuda device is not tested: ${missing}`);
 
 const VOCABULARY = 64;
@@ -54,7 +54,7 @@ describe.skipIf(missing)("the cuda device", () => {
     vi.unstubAllEnvs();
   });
 
-  test("says what it is: precision, class, and where the matrix products come from", async () => {
+  test.skipIf(!isSimulated)("says what it is: precision, class, and where the matrix products come from", async () => {
     const { info, precision, activations, measures } = await open();
     expect([precision, activations]).toEqual(["bf16", "bf16"]);
     expect(info.determinismClass).toBe("cuda-bf16-sm_80x4-own");
@@ -139,7 +139,7 @@ describe.skipIf(missing)("the cuda device", () => {
     expect(await trainBriefly(await open(), 2)).toEqual(first);
   });
 
-  test("a step is a handful of calls once it is recorded", { timeout: 120_000 }, async () => {
+  test.skipIf(!isSimulated)("a step is a handful of calls once it is recorded", { timeout: 120_000 }, async () => {
     const before = await trainBriefly(await open(), 1).then(() => rig.count("cuLaunchKernel"));
     rig.reset();
     await trainBriefly(await open(), 3);

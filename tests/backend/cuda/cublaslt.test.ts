@@ -18,9 +18,9 @@ import { GemmTable } from "../../../src/backend/cuda/gemm/table.ts";
 import { createCudaBackend } from "../../../src/backend/cuda/index.ts";
 import type { GemmArgs, GemmProvider } from "../../../src/backend/cuda/launch/gemm.ts";
 import { CounterRandom } from "../../../src/util/philox.ts";
-import { DriverRig, simulatorUnavailable } from "./driver-rig.ts";
+import { controlsUnavailable, DriverRig } from "./driver-rig.ts";
 
-const missing = simulatorUnavailable();
+const missing = controlsUnavailable();
 if (missing) console.error(`cuBLASLt's provider is not tested: ${missing}`);
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "stlm-cublaslt-"));

@@ -4,9 +4,9 @@ import * as fc from "fast-check";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { fromBf16, toBf16 } from "../../../src/backend/cuda/bf16.ts";
 import type { CudaDevice } from "../../../src/backend/cuda/device.ts";
-import { addition, DriverRig, scaling, simulatorUnavailable } from "./driver-rig.ts";
+import { addition, DriverRig, driverUnavailable, isSimulated, scaling } from "./driver-rig.ts";
 
-const missing = simulatorUnavailable();
+const missing = driverUnavailable();
 if (missing) console.error(`The driver layer is not tested: ${missing}`);
 
 const ramp = (length: number, factor = 1) => Float32Array.from({ length }, (_, i) => factor * (i - 3));
@@ -111,19 +111,22 @@ describe.skipIf(missing)("the cuda device on the simulated driver", () => {
     expect(() => device.read(buffer, 0, 1)).toThrow("used after it was freed");
   });
 
-  test("memory is counted as it is asked for and given back, and given back memory is used again", () => {
-    const before = device.memory().allocatedBytes;
-    const a = device.allocate("f32", 1000);
-    const b = device.allocate("bf16", 500);
-    expect(device.memory().allocatedBytes - before).toBe(5000);
-    const calls = rig.count("cuMemAlloc_v2");
-    device.free(a);
-    device.free(b);
-    for (let i = 0; i < 100; i++) device.free(device.allocate("f32", 1000 + i));
-    expect(device.memory().allocatedBytes).toBe(before);
-    expect(device.memory().peakBytes - before).toBeGreaterThanOrEqual(5000);
-    expect(rig.count("cuMemAlloc_v2")).toBe(calls);
-  });
+  test.skipIf(!isSimulated)(
+    "memory is counted as it is asked for and given back, and given back memory is used again",
+    () => {
+      const before = device.memory().allocatedBytes;
+      const a = device.allocate("f32", 1000);
+      const b = device.allocate("bf16", 500);
+      expect(device.memory().allocatedBytes - before).toBe(5000);
+      const calls = rig.count("cuMemAlloc_v2");
+      device.free(a);
+      device.free(b);
+      for (let i = 0; i < 100; i++) device.free(device.allocate("f32", 1000 + i));
+      expect(device.memory().allocatedBytes).toBe(before);
+      expect(device.memory().peakBytes - before).toBeGreaterThanOrEqual(5000);
+      expect(rig.count("cuMemAlloc_v2")).toBe(calls);
+    },
+  );
 
   test("any order of allocations and frees leaves buffers apart", () => {
     fc.assert(
@@ -265,7 +268,7 @@ describe.skipIf(missing)("the cuda device on the simulated driver", () => {
     });
   });
 
-  test("a graph is captured once and replayed with one call", () => {
+  test.skipIf(!isSimulated)("a graph is captured once and replayed with one call", () => {
     const x = upload(ramp(64));
     const recording = device.record(() => {
       for (let i = 0; i < 20; i++) device.launcher.launch(scaling(x, x, 1.5, 64));
@@ -276,7 +279,7 @@ describe.skipIf(missing)("the cuda device on the simulated driver", () => {
     expect(rig.count("cuGraphLaunch")).toBe(5);
   });
 
-  test.each(["cuStreamBeginCapture_v2", "cuGraphInstantiateWithFlags"])(
+  test.skipIf(!isSimulated).each(["cuStreamBeginCapture_v2", "cuGraphInstantiateWithFlags"])(
     "where the driver refuses %s, the same calls are issued one by one",
     (call) => {
       const x = upload(ramp(8));

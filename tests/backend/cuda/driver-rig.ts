@@ -1,32 +1,29 @@
-// The simulated driver as tests of the driver layer use it: the very code that talks to libcuda, and the simulator's own controls.
+// The driver under test as tests of the driver layer use it: the very code that talks to libcuda, and the simulator's own controls.
 
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { CudaDevice, type DeviceOptions } from "../../../src/backend/cuda/device.ts";
-import { HostBlock, type NativeFunction, NativeLibrary, textAt } from "../../../src/backend/cuda/driver/api.ts";
+import { HostBlock, type NativeFunction, NativeLibrary } from "../../../src/backend/cuda/driver/api.ts";
 import { chooseDevice, type Driver, openDriver } from "../../../src/backend/cuda/driver/driver.ts";
 import type { ModuleSource } from "../../../src/backend/cuda/driver/modules.ts";
+import { ptxFolder } from "../../../src/backend/cuda/kernel-files.ts";
 import type { Launch } from "../../../src/backend/cuda/launcher.ts";
-import { buildSimulator } from "../../../src/backend/cuda/simulator/build.ts";
+import { driverUnderTest } from "./driver-under-test.ts";
 
-export { simulatorUnavailable } from "../../../src/backend/cuda/simulator/build.ts";
+export { controlsUnavailable, driverUnavailable, isSimulated } from "./driver-under-test.ts";
 
-/** The text of a module for these kernels, as far as the simulator reads it. */
-function moduleOf(name: string, kernels: readonly string[]): ModuleSource {
-  const entries = kernels.map((kernel) => `.visible .entry ${kernel}(`);
-  return { name, ptx: `.version 7.8\n.target sm_80\n.address_size 64\n${entries.join("\n")}\n` };
-}
-
-/** Kernels that the tests launch by hand. */
-export const ELEMENTWISE = moduleOf("elementwise.ptx", ["add_f32", "scale_f32", "copy_32", "fill_32", "cast_f32_bf16"]);
+/** The kernels that the tests launch by hand. */
+export const ELEMENTWISE: ModuleSource = {
+  name: "elementwise.ptx",
+  ptx: readFileSync(path.join(ptxFolder(), "elementwise.ptx"), "utf8"),
+};
 
 export class DriverRig {
   private readonly controls = new Map<string, NativeFunction>();
   private readonly text = new HostBlock(256);
 
-  private readonly kernelName: NativeFunction;
-
   private constructor(readonly library: string) {
     const simulator = new NativeLibrary(library);
-    this.kernelName = simulator.bind("cudasimKernelName", "u", "p")!;
     for (const [name, types] of [
       ["cudasimReset", ""],
       ["cudasimSetDeferred", "i"],
@@ -36,26 +33,27 @@ export class DriverRig {
       ["cudasimCallCount", "p"],
       ["cudasimSetSchedule", "iiu"],
     ] as const) {
-      this.controls.set(name, simulator.bind(name, types)!);
+      const bound = simulator.bind(name, types);
+      if (bound) this.controls.set(name, bound);
     }
   }
 
-  /** Builds the simulator with these kernel files, and makes it the driver of this process. */
+  /** Makes the driver under test that of this process. A simulator that is built for it has these kernel files. */
   static async create(kernels?: readonly string[]): Promise<DriverRig> {
-    const library = await buildSimulator(kernels ? { kernels } : {});
+    const library = await driverUnderTest(kernels ? { kernels } : {});
     process.env["STLM_CUDA_LIBRARY"] = library;
     for (const variable of ["STLM_CUBLASLT_LIBRARY", "STLM_NVML_LIBRARY"]) process.env[variable] = "none";
     return new DriverRig(library);
   }
 
-  /** Everything as when the simulator was loaded. */
+  /** Everything as when the simulator was loaded; nothing on a GPU. */
   reset(): void {
-    this.controls.get("cudasimReset")!();
+    this.controls.get("cudasimReset")?.();
   }
 
-  /** Queued work runs when something waits for it, as late as the API allows. */
+  /** Queued work runs when something waits for it, as late as the API allows; on a GPU, as it likes. */
   defer(): void {
-    this.controls.get("cudasimSetDeferred")!(1);
+    this.controls.get("cudasimSetDeferred")?.(1);
   }
 
   setMemory(bytes: number): void {
@@ -75,18 +73,9 @@ export class DriverRig {
     return Number(this.controls.get("cudasimCallCount")!(this.address(call)));
   }
 
-  /** In which order threads run: 0 ascending, 1 descending, 2 random. */
+  /** In which order threads run: 0 ascending, 1 descending, 2 random; on a GPU, in any. */
   setSchedule(schedule: number, asyncCopies = 0, seed = 1): void {
-    this.controls.get("cudasimSetSchedule")!(schedule, asyncCopies, seed);
-  }
-
-  /** Every kernel that was compiled in, as one module. */
-  allKernels(): ModuleSource {
-    const names: string[] = [];
-    for (let address = this.kernelName(0); address; address = this.kernelName(names.length)) {
-      names.push(textAt(BigInt(address)));
-    }
-    return moduleOf("all.ptx", names);
+    this.controls.get("cudasimSetSchedule")?.(schedule, asyncCopies, seed);
   }
 
   /** A fresh simulator's device with the elementwise kernels. */

@@ -4,9 +4,9 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { chooseTile, type GemmArgs, type GemmTile, ownGemm } from "../../../src/backend/cuda/launch/gemm.ts";
 import { type GemmCase, gemmError, runGemm } from "./gemm-cases.ts";
-import { MODES, SimulatorLauncher, simulatorUnavailable } from "./simulator-launcher.ts";
+import { driverUnavailable, MODES, SimulatorLauncher } from "./simulator-launcher.ts";
 
-const unavailable = simulatorUnavailable();
+const unavailable = driverUnavailable();
 
 /** Longer than the pipeline (K of several stages and one more), edges in M, N and K. */
 const CASES: Record<string, GemmCase> = {

@@ -6,9 +6,9 @@ import { createReferenceBackend } from "../../../src/backend/reference/index.ts"
 import { CounterRandom } from "../../../src/util/philox.ts";
 import { describeCase, drawCase, type KernelCase, runCase } from "../kernel-cases.ts";
 import { compareCase, type ElementType, type LaunchedKernel, launchCase, roundedCase } from "./kernel-harness.ts";
-import { SimulatorLauncher, simulatorUnavailable } from "./simulator-launcher.ts";
+import { driverUnavailable, SimulatorLauncher } from "./simulator-launcher.ts";
 
-const unavailable = simulatorUnavailable();
+const unavailable = driverUnavailable();
 const reference = createReferenceBackend();
 
 /** Largest error relative to the largest value, in float and in bf16 (a bf16 output is rounded to 2^-9 of itself). */

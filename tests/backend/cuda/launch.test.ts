@@ -15,9 +15,9 @@ import type { DropoutKey } from "../../../src/backend/kernels.ts";
 import { openDevices } from "../devices.ts";
 import { type KernelCase, runCase } from "../kernel-cases.ts";
 import { launchCase } from "./kernel-harness.ts";
-import { fromBf16, SimulatorLauncher, simulatorUnavailable, toBf16 } from "./simulator-launcher.ts";
+import { driverUnavailable, fromBf16, SimulatorLauncher, toBf16 } from "./simulator-launcher.ts";
 
-const unavailable = simulatorUnavailable();
+const unavailable = driverUnavailable();
 
 describe.skipIf(unavailable)(`CUDA launch functions${unavailable ? ` (skipped: ${unavailable})` : ""}`, () => {
   let device: SimulatorLauncher;

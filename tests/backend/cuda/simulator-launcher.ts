@@ -1,12 +1,16 @@
-// A minimal launcher on the simulated driver: device memory, uploads, downloads, launches that run at once. For tests of kernels and
+// A minimal launcher on the driver under test: device memory, uploads, downloads, launches that run at once. For tests of kernels and
 // launch functions; the device itself goes through src/backend/cuda/driver.
 
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
 import type { DType } from "../../../src/backend/backend.ts";
 import { HostBlock, type NativeFunction, NativeLibrary, textAt } from "../../../src/backend/cuda/driver/api.ts";
+import { ptxFolder } from "../../../src/backend/cuda/kernel-files.ts";
 import type { CudaBuffer, KernelArgument, Launch, Launcher } from "../../../src/backend/cuda/launcher.ts";
-import { buildSimulator, type SimulatorOptions } from "../../../src/backend/cuda/simulator/build.ts";
+import type { SimulatorOptions } from "../../../src/backend/cuda/simulator/build.ts";
+import { driverUnderTest, isSimulated } from "./driver-under-test.ts";
 
-export { simulatorUnavailable } from "../../../src/backend/cuda/simulator/build.ts";
+export { driverUnavailable, simulatorUnavailable } from "./driver-under-test.ts";
 
 export const SCHEDULES = ["ascending", "descending", "random"] as const;
 export type Schedule = (typeof SCHEDULES)[number];
@@ -14,8 +18,10 @@ export type Schedule = (typeof SCHEDULES)[number];
 export const ASYNC_MODES = ["late", "immediate"] as const;
 export type AsyncMode = (typeof ASYNC_MODES)[number];
 
-/** All pairs of a schedule and an asynchronous mode. */
-export const MODES = SCHEDULES.flatMap((schedule) => ASYNC_MODES.map((copies) => ({ schedule, copies })));
+/** All pairs of a schedule and an asynchronous mode; on a GPU, which chooses for itself, two runs that must agree. */
+export const MODES = isSimulated
+  ? SCHEDULES.flatMap((schedule) => ASYNC_MODES.map((copies) => ({ schedule, copies })))
+  : (["late", "immediate"] as const).map((copies) => ({ schedule: "ascending" as const, copies }));
 
 const FUNCTIONS = {
   cuInit: "u",
@@ -26,6 +32,7 @@ const FUNCTIONS = {
   cuMemFree_v2: "p",
   cuMemcpyHtoD_v2: "ppp",
   cuMemcpyDtoH_v2: "ppp",
+  cuMemsetD8_v2: "pbp",
   cuModuleLoadData: "pp",
   cuModuleGetFunction: "ppp",
   cuFuncSetAttribute: "pii",
@@ -38,6 +45,7 @@ type FunctionName = keyof typeof FUNCTIONS;
 
 const MAX_DYNAMIC_SHARED_BYTES = 8; // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 const STUB_PTX = ".version 7.8\n.target sm_80\n.address_size 64\n";
+const NAN_BYTE = 0xff;
 
 /** What can be put into device memory; Uint16Array holds the bits of bf16. */
 export type HostArray = Float32Array | Int32Array | Uint16Array;
@@ -47,42 +55,41 @@ export class SimulatorLauncher implements Launcher {
   /** Names of the kernels launched so far, in order. */
   readonly launched: string[] = [];
   private readonly functions = new Map<FunctionName, NativeFunction>();
-  private readonly message: NativeFunction;
-  private readonly kernelName: NativeFunction;
-  private readonly module: bigint;
+  /** Of the simulator. */
+  private readonly message: NativeFunction | undefined;
+  private readonly kernelName: NativeFunction | undefined;
+  private readonly modules = new Map<string, bigint>();
   private readonly kernels = new Map<string, { handle: bigint; sharedBytes: number }>();
   private readonly out = new HostBlock(64);
   private readonly args = new HostBlock(64 * 8);
   private readonly argPointers = new HostBlock(64 * 8);
   private readonly scratch: bigint[] = [];
 
-  /** Builds the simulator where the cache lacks it, and opens its device. One per process and library. */
+  /** Builds the simulator where it is needed and the cache lacks it, and opens its device. One per process and library. */
   static async open(options: SimulatorOptions = {}): Promise<SimulatorLauncher> {
-    return new SimulatorLauncher(await buildSimulator(options));
+    return new SimulatorLauncher(await driverUnderTest(options));
   }
 
   constructor(libraryPath: string) {
     const library = new NativeLibrary(libraryPath);
     for (const [name, types] of Object.entries(FUNCTIONS)) {
       const bound = library.bind(name, types);
-      if (!bound) throw new Error(`${libraryPath} does not export ${name}`);
-      this.functions.set(name as FunctionName, bound);
+      if (!bound && name !== "cuMemsetD8_v2" && !name.startsWith("cudasim"))
+        throw new Error(`${libraryPath} does not export ${name}`);
+      if (bound) this.functions.set(name as FunctionName, bound);
     }
-    this.message = library.bind("cudasimMessage", "", "p")!;
-    this.kernelName = library.bind("cudasimKernelName", "u", "p")!;
-    this.driver("cudasimReset");
+    this.message = library.bind("cudasimMessage", "", "p");
+    this.kernelName = library.bind("cudasimKernelName", "u", "p");
+    if (this.isSimulator) this.driver("cudasimReset");
     this.driver("cuInit", 0);
     this.driver("cuDevicePrimaryCtxRetain", this.out.address, 0);
     this.driver("cuCtxSetCurrent", this.result());
-    const ptx = new HostBlock(256);
-    new Uint8Array(ptx.view.buffer).set(new TextEncoder().encode(`${STUB_PTX}\0`));
-    this.driver("cuModuleLoadData", this.out.address, ptx.address);
-    this.module = this.result();
     for (let i = 0; i < 64; i++) this.argPointers.view.setBigUint64(i * 8, this.args.address + BigInt(i * 8), true);
   }
 
   /** The order of threads and blocks, and when cp.async delivers, for the launches from now on. */
   setMode({ schedule, copies, seed = 1 }: { schedule: Schedule; copies: AsyncMode; seed?: number }): void {
+    if (!this.isSimulator) return;
     this.driver("cudasimSetSchedule", SCHEDULES.indexOf(schedule), ASYNC_MODES.indexOf(copies), seed);
   }
 
@@ -90,7 +97,7 @@ export class SimulatorLauncher implements Launcher {
   kernelNames(): string[] {
     const names: string[] = [];
     for (let i = 0; ; i++) {
-      const address = BigInt(this.kernelName(i));
+      const address = BigInt(this.kernelName!(i));
       if (address === 0n) return names;
       names.push(textAt(address));
     }
@@ -131,7 +138,10 @@ export class SimulatorLauncher implements Launcher {
 
   /** Memory full of NaNs. */
   allocate(dtype: DType, length: number): CudaBuffer {
-    return { dtype, length, address: this.allocateBytes(length * (dtype === "bf16" ? 2 : 4)) };
+    const bytes = length * (dtype === "bf16" ? 2 : 4);
+    const address = this.allocateBytes(bytes);
+    if (!this.isSimulator && bytes > 0) this.driver("cuMemsetD8_v2", address, NAN_BYTE, bytes);
+    return { dtype, length, address };
   }
 
   write(buffer: CudaBuffer, host: HostArray): void {
@@ -157,7 +167,7 @@ export class SimulatorLauncher implements Launcher {
   /** Calls a function of the driver; throws with its code and the simulator's text where it fails. */
   driver(name: FunctionName, ...args: (number | bigint)[]): void {
     const code = this.functions.get(name)!(...args);
-    if (code !== 0) throw new Error(`${name} returned ${code}: ${textAt(BigInt(this.message()))}`);
+    if (code !== 0) throw new Error(`${name} returned ${code}: ${this.message ? textAt(BigInt(this.message())) : ""}`);
   }
 
   private allocateBytes(bytes: number): bigint {
@@ -170,16 +180,43 @@ export class SimulatorLauncher implements Launcher {
     if (!entry) {
       const text = new HostBlock(name.length + 1);
       new Uint8Array(text.view.buffer).set(new TextEncoder().encode(`${name}\0`));
-      this.driver("cuModuleGetFunction", this.out.address, this.module, text.address);
+      this.driver("cuModuleGetFunction", this.out.address, this.moduleOf(name), text.address);
       entry = { handle: this.result(), sharedBytes: 48 * 1024 };
       this.kernels.set(name, entry);
     }
     return entry;
   }
 
+  /** The simulator has its kernels compiled in; a GPU's driver compiles the PTX file that has the kernel. */
+  private moduleOf(kernel: string): bigint {
+    const ptx = this.isSimulator ? STUB_PTX : ptxWith(kernel);
+    let module = this.modules.get(ptx);
+    if (module === undefined) {
+      const text = new TextEncoder().encode(`${ptx}\0`);
+      const block = new HostBlock(text.length);
+      new Uint8Array(block.view.buffer).set(text);
+      this.driver("cuModuleLoadData", this.out.address, block.address);
+      module = this.result();
+      this.modules.set(ptx, module);
+    }
+    return module;
+  }
+
+  private get isSimulator(): boolean {
+    return this.kernelName !== undefined;
+  }
+
   private result(): bigint {
     return this.out.view.getBigUint64(0, true);
   }
+}
+
+function ptxWith(kernel: string): string {
+  const files = readdirSync(ptxFolder()).filter((name) => name.endsWith(".ptx"));
+  const texts = files.map((name) => readFileSync(path.join(ptxFolder(), name), "utf8"));
+  const found = texts.find((text) => text.includes(`.entry ${kernel}(`));
+  if (found === undefined) throw new Error(`no PTX file has the kernel ${kernel}`);
+  return found;
 }
 
 function writeArgument(view: DataView, offset: number, { type, value }: KernelArgument): void {
