@@ -104,10 +104,10 @@ const MUTANTS: readonly Mutant[] = [
     to: "const int bound = key + (run > own);",
   },
   {
-    fault: "a tile of ids is read before it is complete",
-    ...{ kernels: "embedding.cu", kernel: "embeddingGradient", sizes: { N: 90, T: 30, C: 8, V: 3 } },
-    from: "__syncthreads();",
-    to: "",
+    fault: "a word's rows after the first 32 are left out",
+    ...{ kernels: "embedding.cu", kernel: "embeddingGradient", sizes: { N: 150, T: 75, C: 8, V: 2 } },
+    from: "if (rows < 32) break;",
+    to: "break;",
   },
   {
     fault: "cosines are read before they are there",
