@@ -42,9 +42,10 @@ export default defineStage({
         decode: tokenizer && ((ids) => tokenizer.decode(ids)),
         onProgress: (done, total, note) => log.progress(done, total, "documents", note),
       });
-      const removed = arrangement?.nearDuplicates?.removed;
-      for (const name of removed ? splitNames : []) {
-        log.info(`${name}: ${formatCount(removed![name])} near duplicates left out`);
+      if (arrangement?.nearDuplicates) {
+        const { removed, acrossSplits } = arrangement.nearDuplicates;
+        for (const name of splitNames) log.info(`${name}: ${formatCount(removed[name])} near duplicates left out`);
+        log.info(`train: ${formatCount(acrossSplits)} of them near to held-out documents`);
       }
       tokens = arranged;
     }

@@ -144,14 +144,15 @@ async function inOrder(
 ): Promise<number[]> {
   const frequencies = by === "rarity" ? documents.frequencies() : new Frequencies(0);
   const sign = descending ? -1 : 1;
-  const scored: { document: number; score: number }[] = [];
-  for (const document of chosen) {
-    await pause(scored.length, signal);
+  const scores = new Float64Array(chosen.length);
+  for (const [place, document] of chosen.entries()) {
+    await pause(place, signal);
     const score = by === "score" ? documents.score(document) : difficulty(by, documents.ids(document), frequencies);
-    scored.push({ document, score: sign * score });
-    onProgress(scored.length, chosen.length, `scores by ${by}`);
+    scores[place] = sign * score;
+    onProgress(place + 1, chosen.length, `scores by ${by}`);
   }
-  return scored.sort((a, b) => a.score - b.score || a.document - b.document).map(({ document }) => document);
+  const places = Uint32Array.from(chosen.keys()).sort((a, b) => scores[a]! - scores[b]! || a - b);
+  return Array.from(places, (place) => chosen[place]!);
 }
 
 /** All documents of a `tokens` artifact: what documents.jsonl says, in columns, and the ids by position. */
