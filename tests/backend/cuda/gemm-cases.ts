@@ -16,6 +16,8 @@ export interface GemmCase {
   readonly residual?: boolean;
   readonly accumulate?: boolean;
   readonly tile?: GemmTile;
+  /** Only k from the first to before the second, a multiple of 32 the first. */
+  readonly range?: readonly [number, number];
   /** Elements from row to row: no more than a row has, the next but one multiple of 8, or three more than a row. */
   readonly rows?: "dense" | "aligned" | "odd"; // aligned
   /** Elements of every matrix before its first one, NaN in memory. */
@@ -47,14 +49,17 @@ export function runGemm(device: SimulatorLauncher, shape: GemmCase): Float32Arra
   };
   const placed = { a: place(a, "bf16"), b: place(b, "bf16"), c: place(c, cType), residual: place(residual, cType) };
   const biasBuffer = device.upload(bias);
+  const [first, end] = shape.range ?? [0, K];
+  const skipped = (along: boolean, matrix: Matrix) =>
+    BigInt(first * 2 * (along ? 1 : leading(matrix.columns, shape.rows)));
   ownGemm.gemm(device, {
     c: placed.c.address,
     cType,
-    a: placed.a.address,
-    b: placed.b.address,
+    a: placed.a.address + skipped(!transposeA, a),
+    b: placed.b.address + skipped(transposeB, b),
     M,
     N,
-    K,
+    K: end - first,
     lda: leading(a.columns, shape.rows),
     ldb: leading(b.columns, shape.rows),
     ldc,
@@ -71,9 +76,26 @@ export function runGemm(device: SimulatorLauncher, shape: GemmCase): Float32Arra
   const padded = bits instanceof Uint16Array ? fromBf16(bits) : Float32Array.from(bits);
   for (const { buffer } of Object.values(placed)) device.free(buffer);
   device.free(biasBuffer);
+  padded.forEach((value, at) => {
+    const isPadding = at < offset || (at - offset) % ldc >= N;
+    if (isPadding && !Number.isNaN(value)) throw new Error(`the product wrote outside of the matrix, at element ${at}`);
+  });
   const result = new Float32Array(M * N);
   for (let i = 0; i < M; i++) result.set(padded.subarray(offset + i * ldc, offset + i * ldc + N), i * N);
   return result;
+}
+
+/** What a product with several splits must be, bit by bit: each split computed apart, and added in order in f32. */
+export function sumOfSplits(device: SimulatorLauncher, shape: GemmCase): Float32Array {
+  const { K, tile } = shape;
+  const perSplit = Math.ceil(K / 32 / tile!.splits) * 32;
+  let total: Float32Array | undefined;
+  for (let first = 0; first < K; first += perSplit) {
+    const range: [number, number] = [first, Math.min(first + perSplit, K)];
+    const part = runGemm(device, { ...shape, tile: { ...tile!, splits: 1 }, range });
+    total = total ? total.map((sum, i) => sum + part[i]!) : part;
+  }
+  return total!;
 }
 
 /**

@@ -83,9 +83,8 @@ __device__ __forceinline__ void gemm(const bf16* a, const bf16* b, Epilogue epil
     multiply(1);
   }
 
-  // Sums go through shared memory, 16 rows of a warp at a time, so that a thread holds 8 neighbours and stores them at once.
-  cp_async_wait<0>();
-  __syncthreads();
+  // Sums go through shared memory, 16 rows of a warp at a time, so that a thread holds 8 neighbours and stores them at once. The
+  // stages are free without a further barrier: no warp uses what it loaded after the last one, and the groups since are empty.
   constexpr int pitch = WN + 8;  // floats; the rows of a fragment then start 8 banks apart
   float* slab = (float*)shared + warp * 16 * pitch;
   if (gridDim.z > 1) epilogue.c = (float*)epilogue.c + (size_t)blockIdx.z * epilogue.M * epilogue.ldc;

@@ -11,10 +11,12 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { messageOf, UserError } from "../../../util/errors.ts";
 import { packageRoot } from "../../../util/package-root.ts";
@@ -24,6 +26,8 @@ import { kernelFiles, kernelSources, readKernelFile } from "../kernel-files.ts";
 const run = promisify(execFile);
 
 const COMPILE_LIMIT_MS = 300_000;
+const POLL_MS = 50;
+const KEEP_MS = 7 * 24 * 3600 * 1000;
 // Without fused multiply-adds the results are the same on every x86-64 processor.
 const COMMON_FLAGS = ["-std=c++20", "-fPIC", "-g1", "-fvisibility=hidden", "-ffp-contract=off", "-fno-strict-aliasing"];
 const ASAN_FLAGS = ["-fsanitize=address", "-fsanitize-sections=cudasim_shared", "-fno-omit-frame-pointer"];
@@ -80,6 +84,7 @@ export async function buildSimulator(options: SimulatorOptions = {}): Promise<st
   ];
   const library = path.join(folder, `libcudasim-${digest([build.version, ...units.map(({ key }) => key)])}.so`);
   if (existsSync(library)) return library;
+  prune(folder);
   const objects = await mapLimited(units, os.availableParallelism(), (unit) => objectOf(build, unit));
   await atomically(folder, library, (target) => compile(build, [...objects, "-shared", "-o", target]));
   return library;
@@ -127,7 +132,14 @@ function simulatorUnit(build: Build, file: string): Unit {
 function kernelUnit(build: Build, file: string, { sources: replaced = {}, optimisation = 2 }: SimulatorOptions): Unit {
   const sources = kernelSources(file, (name) => replaced[name] ?? readKernelFile(name));
   // What kernels leave unused (a helper header) and how they mix signs is nvcc's concern.
-  const flags = [...COMMON_FLAGS, "-fstack-clash-protection", `-O${optimisation}`, ...build.sanitizer, "-w", `-I${simulatorFolder()}`];
+  const flags = [
+    ...COMMON_FLAGS,
+    "-fstack-clash-protection",
+    `-O${optimisation}`,
+    ...build.sanitizer,
+    "-w",
+    `-I${simulatorFolder()}`,
+  ];
   return {
     key: digest([build.version, ...flags, ...headers(), ...[...sources].flat()]),
     flags,
@@ -175,8 +187,16 @@ async function compile(build: Build, args: readonly string[]): Promise<void> {
   }
 }
 
-/** Makes `target` by way of a folder of its own, so that concurrent builders cannot disturb each other. */
+/**
+ * Makes `target` by way of a folder of its own, so that what others read is always whole. Another process that needs the same
+ * file waits for it, because test files start together and all of them want the same objects.
+ */
 async function atomically(folder: string, target: string, make: (file: string, work: string) => Promise<void>) {
+  const lock = `${target}.lock`;
+  while (!takeLock(lock)) {
+    await sleep(POLL_MS);
+    if (existsSync(target)) return;
+  }
   const work = mkdtempSync(path.join(folder, "build-"));
   try {
     const file = path.join(work, path.basename(target));
@@ -184,6 +204,28 @@ async function atomically(folder: string, target: string, make: (file: string, w
     renameSync(file, target);
   } finally {
     rmSync(work, { recursive: true, force: true });
+    rmSync(lock, { recursive: true, force: true });
+  }
+}
+
+/** False while another process has it. One that ended without giving it back loses it after the compiler's time limit. */
+function takeLock(lock: string): boolean {
+  try {
+    mkdirSync(lock);
+    return true;
+  } catch {
+    const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    if (Date.now() - since > COMPILE_LIMIT_MS) rmSync(lock, { recursive: true, force: true });
+    return false;
+  }
+}
+
+/** Takes out what was not used for long: every edit of a kernel leaves an object behind. */
+function prune(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const file = path.join(folder, name);
+    const usedMs = statSync(file, { throwIfNoEntry: false })?.atimeMs ?? Date.now();
+    if (Date.now() - usedMs > KEEP_MS) rmSync(file, { recursive: true, force: true });
   }
 }
 
