@@ -1,4 +1,4 @@
-// What the cpu device's kernels reach at the shapes of real models: `npx tsx bench/kernels.ts [threads] [filter]`.
+// What the cpu device's kernels reach at the shapes of real models: `npx tsx bench/kernels.ts [threads] [preset] [precision]`.
 // Rates are per CPU second of one thread where threads = 1, which a busy machine disturbs least, else per wall second.
 
 import type { DeviceBuffer } from "../src/backend/backend.ts";
@@ -25,7 +25,8 @@ const PRESETS: readonly Preset[] = [
 
 const threads = Number(process.argv[2] ?? 1);
 const filter = process.argv[3] ?? "";
-const backend = await createCpuBackend({ threads });
+const precision = process.argv[4] === "bf16" ? "bf16" : "f32";
+const backend = await createCpuBackend({ threads, precision });
 const { kernels } = backend;
 console.log(backend.info.description);
 
@@ -163,7 +164,7 @@ for (const preset of PRESETS.filter(({ name }) => name.includes(filter))) {
     step += perStep * time;
     const rate = operations > 0 ? `${(operations / time / 1e9).toFixed(1).padStart(7)} GFLOP/s` : "";
     const share = `${(perStep * time * 1e3).toFixed(2).padStart(8)} ms a step`;
-    sendRow({ suite: `kernels, ${preset.name}`, name, value: time * 1e6, unit: "us" });
+    sendRow({ suite: `kernels, ${preset.name}, ${precision}`, name, value: time * 1e6, unit: "us" });
     console.log(`  ${name.padEnd(40)} ${(time * 1e6).toFixed(0).padStart(8)} us ${share} ${rate}`);
   }
   console.log(`  sum of a step: ${(step * 1e3).toFixed(1)} ms, ${Math.round(tokens / step)} tokens a second`);

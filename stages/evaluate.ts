@@ -27,6 +27,7 @@ const params = z.strictObject({
     .optional()
     .describe("Evaluate this instead of a model: equal odds for all ids, or the ids' frequencies in training"),
   tasks: z.array(z.enum(benchmarkNames)).optional().describe("Only these benchmarks; all that can be scored if absent"),
+  precision: z.enum(["f32", "bf16"]).optional().describe("In what the model computes; f32 if absent"),
   maxItems: z.int().min(1).optional().describe("At most so many items of each benchmark, drawn by their ids"),
 });
 
@@ -37,6 +38,7 @@ export default defineStage({
   outputs: { evaluation: "evaluation" },
   determinism: "bitwise",
   device: true,
+  precision: (params) => params.precision ?? "f32",
 
   async run({ params, inputs, outputs, device, threads, signal, log }) {
     const { protocol, control, tasks, maxItems } = params;
@@ -44,7 +46,8 @@ export default defineStage({
     const tokenizer = loadTokenizer(inputs.tokenizer.path());
     const shards = openShards(inputs.shards.path());
     const warn = (message: string) => log.warn(message);
-    const backend = control === undefined ? await openBackend(device, { threads, warn }) : undefined;
+    const options = { threads, precision: params.precision ?? "f32", warn };
+    const backend = control === undefined ? await openBackend(device, options) : undefined;
     try {
       if (shards.manifest.tokenizer !== tokenizer.digest) throw otherTokenizer();
       const benchmarks = await readBenchmarks(inputs.benchmarks.path(), { protocol, tasks, maxItems });

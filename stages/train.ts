@@ -64,6 +64,7 @@ export default defineStage({
   determinism: "bitwise",
   seeded: true,
   device: true,
+  precision: (params) => params.precision,
 
   async run({ params, inputs, outputs, seed, device, threads, work, signal, log }) {
     const started = performance.now();

@@ -2,7 +2,7 @@
 
 import { UserError } from "../util/errors.ts";
 import type { Backend, Precision } from "./backend.ts";
-import { CPU_DETERMINISM_CLASS, cpuSeemsAvailable, createCpuBackend } from "./cpu/index.ts";
+import { cpuClass, cpuSeemsAvailable, createCpuBackend } from "./cpu/index.ts";
 import { cudaDeterminismClass, cudaSeemsAvailable } from "./cuda/class.ts";
 import { createReferenceBackend } from "./reference/index.ts";
 
@@ -29,18 +29,19 @@ export async function openBackend(device: DeviceName, options: OpenBackendOption
   const { threads, precision, warn = (message) => console.error(message) } = options;
   switch (device) {
     case "reference":
+      if (precision === "bf16") throw onlyF32();
       return createReferenceBackend();
     case "cuda":
       if (precision === "f32") throw onlyBf16();
       return openCuda();
     case "cpu":
-      return createCpuBackend({ threads });
+      return createCpuBackend({ threads, precision });
     case "auto":
       if (resolveDevice(device, precision) === "cuda") return openCuda();
       try {
-        return await createCpuBackend({ threads });
+        return await createCpuBackend({ threads, precision });
       } catch (error) {
-        if (!(error instanceof UserError) || error.code !== "NO_CPU_DEVICE") throw error;
+        if (!(error instanceof UserError) || error.code !== "NO_CPU_DEVICE" || precision === "bf16") throw error;
         warn(`${error.message}\nThe reference device takes its place and is some hundred times slower. ${error.hint}`);
         return createReferenceBackend();
       }
@@ -67,7 +68,14 @@ export function resolveDevice(device: DeviceName, precision?: Precision): Exclud
 export function deviceClassOf(device: DeviceName, precision?: Precision): string {
   const resolved = resolveDevice(device, precision);
   if (resolved === "cuda") return cudaDeterminismClass();
-  return resolved === "cpu" ? CPU_DETERMINISM_CLASS : "reference";
+  return resolved === "cpu" ? cpuClass(precision ?? "f32") : "reference";
+}
+
+function onlyF32(): UserError {
+  return new UserError("The reference device computes in f32 only, and this run asks for bf16.", {
+    code: "PRECISION",
+    hint: "Set precision: f32 in the parameters of training, or choose --device cpu.",
+  });
 }
 
 function onlyBf16(): UserError {

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import type { Backend } from "../backend/backend.ts";
+import type { Backend, Precision } from "../backend/backend.ts";
 import { prettyCanonicalJson } from "../util/canonical-json.ts";
 import { messageOf, UserError } from "../util/errors.ts";
 import { countParameters, type ModelConfig, modelConfigSchema } from "./config.ts";
@@ -63,6 +63,11 @@ export function readModelAbout(folder: string): ModelAbout {
   if (counted !== about.parameters)
     throw badModel(file, `it says ${about.parameters} parameters, its model has ${counted}`);
   return about;
+}
+
+/** In what the run that trained a model computed. */
+export function trainedPrecision(about: ModelAbout): Precision {
+  return about.training["precision"] === "bf16" ? "bf16" : "f32";
 }
 
 /** Load a model onto a device, for evaluation or as the start of more training. */

@@ -8,7 +8,7 @@ import { type Digest, digestFile, digestOf } from "../util/digest.ts";
 import { isUserError, messageOf, UserError } from "../util/errors.ts";
 import type { CodeFingerprint } from "./modules.ts";
 import type { CommandSpec, StageNode } from "./node.ts";
-import type { DeterminismClass, DeviceName, StageDefinition } from "./stage.ts";
+import type { DeterminismClass, DeviceName, Precision, StageDefinition } from "./stage.ts";
 
 /** A command's code: its text and the bytes of the files that it says it reads. */
 export interface CommandCode {
@@ -62,7 +62,7 @@ export interface KeyContext {
   readonly root: string;
   readonly device: DeviceName;
   /** The class of machines on which `device` gives equal bytes, `cpu-x64`. */
-  readonly deviceClass: (device: DeviceName) => string;
+  readonly deviceClass: (device: DeviceName, precision: Precision) => string;
   /** Digest of a file by its absolute path, from a memory perhaps. Default: the file is read. */
   readonly fileDigest?: ((file: string) => Digest) | undefined;
 }
@@ -83,6 +83,7 @@ export function actionPreimage(node: StageNode, inputs: ActionPreimage["inputs"]
     };
   }
   const { use, code, definition } = node.work.module;
+  const precision = definition.precision?.(node.params) ?? "f32";
   const files = filesRead(node, context);
   return {
     version: 1,
@@ -93,7 +94,9 @@ export function actionPreimage(node: StageNode, inputs: ActionPreimage["inputs"]
     ...(files.length > 0 ? { files: Object.fromEntries(files) } : {}),
     ...(definition.seeded ? { seed: node.seed } : {}),
     determinism: definition.determinism,
-    ...(definition.device ? { device: { class: context.deviceClass(context.device) }, runtime: RUNTIME } : {}),
+    ...(definition.device
+      ? { device: { class: context.deviceClass(context.device, precision) }, runtime: RUNTIME }
+      : {}),
   };
 }
 

@@ -8,7 +8,7 @@ import { readInstances } from "./instances.ts";
 import { type ActionPreimage, actionPreimage, type KeyContext, type NamedInput, stageKey } from "./key.ts";
 import type { ArtifactRef, Pipeline, StageNode } from "./node.ts";
 import { neededFor, selectNodes, upstreamOf } from "./selection.ts";
-import type { DeviceName } from "./stage.ts";
+import type { DeviceName, Precision } from "./stage.ts";
 
 /** Why a stage would run. */
 export type RunReason =
@@ -56,7 +56,7 @@ export interface PlanOptions {
   readonly store: Store;
   readonly device: DeviceName;
   /** The class of machines on which a device gives equal bytes. Default: the device's name and the processor's. */
-  readonly deviceClass?: (device: DeviceName) => string;
+  readonly deviceClass?: (device: DeviceName, precision: Precision) => string;
   /** Run the targets (all stages without targets) even if nothing changed. */
   readonly force?: boolean;
   /** Stage names or instance ids; they and what they need are planned. Empty or absent: everything. */

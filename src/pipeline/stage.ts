@@ -61,6 +61,9 @@ export interface StageLog {
 
 export type DeviceName = "reference" | "cpu" | "cuda";
 
+/** How a device computes: in float32, or with products of bfloat16. */
+export type Precision = "f32" | "bf16";
+
 export interface StageContext<Params, Inputs extends Record<string, InputType>, Outputs extends string> {
   readonly params: Params;
   readonly inputs: { readonly [Name in keyof Inputs]: InputValue<Inputs[Name]> };
@@ -104,6 +107,8 @@ export interface StageDefinition<
   readonly seeded?: boolean;
   /** The run computes on a device, so device class and engine version enter the key. Default false. */
   readonly device?: boolean;
+  /** In what a run with these parameters computes on its device; the device class depends on it. Default: f32. */
+  precision?(params: z.output<Schema>): Precision;
   run(context: StageContext<z.output<Schema>, Inputs, keyof Outputs & string>): Promise<void>;
 }
 

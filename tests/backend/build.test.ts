@@ -77,7 +77,9 @@ test("cuda is refused by name where there is none, and auto does without", async
 
 test("an unknown STLM_CPU_ISA is answered with the known ones", async () => {
   vi.stubEnv("STLM_CPU_ISA", "sse9");
-  expect((await failureOf(openBackend("cpu"))).message).toMatch(/sse9; it can be avx512, avx2, portable/);
+  expect((await failureOf(openBackend("cpu"))).message).toMatch(
+    /sse9; it can be amx, avx512bf16, avx512, avx2, portable/,
+  );
 });
 
 describe.skipIf(withoutCompiler !== "")(`with a compiler${withoutCompiler}`, () => {

@@ -1,6 +1,6 @@
 // The devices this machine can test, opened once per test file.
 
-import type { Backend } from "../../src/backend/backend.ts";
+import type { Backend, Precision } from "../../src/backend/backend.ts";
 import { ISAS, type Isa, usableIsas } from "../../src/backend/cpu/build.ts";
 import { createCpuBackend } from "../../src/backend/cpu/index.ts";
 import { createReferenceBackend } from "../../src/backend/reference/index.ts";
@@ -12,12 +12,16 @@ export interface TestDevice {
 }
 
 /** One cpu backend per instruction set and thread count; empty, with a reason on standard error, without a compiler. */
-export async function openCpuVariants(isas: readonly Isa[], threadCounts: readonly number[]): Promise<TestDevice[]> {
+export async function openCpuVariants(
+  isas: readonly Isa[],
+  threadCounts: readonly number[],
+  precision: Precision = "f32",
+): Promise<TestDevice[]> {
   const devices: TestDevice[] = [];
   for (const isa of isas) {
     for (const threads of threadCounts) {
       try {
-        devices.push({ name: `cpu ${isa} x ${threads}`, backend: await createCpuBackend({ isa, threads }) });
+        devices.push({ name: `cpu ${isa} x ${threads}`, backend: await createCpuBackend({ isa, threads, precision }) });
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
         console.error(`cpu ${isa} is not tested: ${error.message}`);

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { compilerOnPath, ISA_FLAGS, sourceFolder } from "../../src/backend/cpu/build.ts";
+import { compilerOnPath, ISA_FLAGS, sourceFolder, usableIsas } from "../../src/backend/cpu/build.ts";
 import { testIsas } from "./devices.ts";
 
 const SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
@@ -25,21 +25,44 @@ function missing(): string | undefined {
 
 const reason = missing();
 
+/** Compiles and runs a sweep, and expects that it prints nothing but "clean". */
+function sweep(name: string, sources: readonly string[], flags: readonly string[], ...args: string[]): void {
+  const program = path.join(folder, name);
+  // Unoptimised and without forced inlining: instrumented code is slow to compile and quick enough to run.
+  const plain = ["-std=gnu11", "-O0", "-g", "-DINLINE=static inline __attribute__((unused))"];
+  const all = [...plain, "-ffp-contract=off", "-fno-math-errno", "-pthread", ...flags, ...SANITIZERS];
+  execFileSync(compilerOnPath()!, [...all, ...sources, "-o", program], { stdio: "pipe" });
+  const result = spawnSync(program, args, { encoding: "utf8", timeout: 240_000 });
+  expect(result.stderr).toBe("");
+  expect(result.stdout).toBe("clean\n");
+}
+
+const unit = (name: string) => path.join(sourceFolder(), name);
+const local = (...name: string[]) => path.join(import.meta.dirname, ...name);
+const simulatedAmx = ["-DSTLM_AMX_SIMULATED", "-include", local("amx-simulated.h")];
+const hasBf16 = usableIsas("bf16").some((isa) => isa === "avx512bf16" || isa === "amx");
+
 describe.skipIf(reason !== undefined)(`sanitized kernels${reason ? ` (skipped: ${reason})` : ""}`, () => {
   test.each(testIsas())(
     "%s: no step outside a buffer, no undefined arithmetic, no lost thread",
     { timeout: 300_000 },
     (isa) => {
-      const program = path.join(folder, `sweep-${isa}`);
-      const units = ["pool.c", "rope-table.c"].map((unit) => path.join(sourceFolder(), unit));
-      const sweep = path.join(import.meta.dirname, "sanitizer", "sweep.c");
-      // Unoptimised and without forced inlining: instrumented code is slow to compile and quick enough to run.
-      const plain = ["-std=gnu11", "-O0", "-g", "-DINLINE=static inline __attribute__((unused))"];
-      const flags = [...plain, "-ffp-contract=off", "-fno-math-errno", "-pthread", ...ISA_FLAGS[isa]];
-      execFileSync(compilerOnPath()!, [...flags, ...SANITIZERS, sweep, ...units, "-o", program], { stdio: "pipe" });
-      const result = spawnSync(program, [isa === "portable" ? "3" : "6"], { encoding: "utf8", timeout: 240_000 });
-      expect(result.stderr).toBe("");
-      expect(result.stdout).toBe("clean\n");
+      const sources = [local("sanitizer", "sweep.c"), unit("pool.c"), unit("rope-table.c")];
+      sweep(`sweep-${isa}`, sources, ISA_FLAGS[isa], isa === "portable" ? "3" : "6");
     },
   );
+
+  test.skipIf(!hasBf16).each([
+    ["avx512bf16", []],
+    ["amx, simulated", simulatedAmx],
+  ])("bf16 by %s: no step outside a buffer, no undefined arithmetic", { timeout: 300_000 }, (name, flags) => {
+    const sources = [local("sanitizer", "sweep-bf16.c"), unit("attention-bf16.c"), unit("pool.c")];
+    sweep(`sweep-bf16-${name.slice(0, 3)}`, sources, [...ISA_FLAGS.avx512bf16, ...flags]);
+  });
+
+  test("bf16 emulated: no step outside a buffer, no undefined arithmetic", { timeout: 300_000 }, () => {
+    const isa = usableIsas()[0]!;
+    const sources = [local("sanitizer", "sweep-bf16.c"), unit("attention-bf16.c"), unit("pool.c")];
+    sweep("sweep-bf16-emulated", sources, ISA_FLAGS[isa]);
+  });
 });

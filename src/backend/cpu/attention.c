@@ -4,6 +4,9 @@
 // A task takes one head (forward) or one key/value head with its group (backward) and walks over tiles of 32 queries.
 // Scores stand transposed, one row of 32 queries per key: maxima, sums and exponentials run down the keys in order, one
 // lane per query, so a row's result depends neither on where its tile begins nor on the length of the sequence.
+//
+// Compiled for f32 and, with STLM_BF16, for bf16: scores, softmax and sums are float32 in both, and in bf16 what is
+// multiplied is packed first.
 
 #include "math16.h"
 #include "philox16.h"
@@ -31,11 +34,38 @@ INLINE int padded(int D) { return (int)round_up((size_t)D, TILE_COLUMNS); }
 INLINE ptrdiff_t row_width(const attention *k) { return (ptrdiff_t)(k->H + 2 * k->Hkv) * k->D; }
 INLINE ptrdiff_t cache_width(const attention *k) { return (ptrdiff_t)2 * k->Hkv * k->D; }
 
-// c (rows, 32) = a (rows, D; a_row apart) b (D, 32)
-INLINE void times_transposed(float *c, const float *a, ptrdiff_t a_row, const float *b, int rows, int D) {
+// A left operand of rows of numbers, in elements.
+typedef struct {
+  const float *start;
+  ptrdiff_t row;
+} left_rows;
+
+// Elements of a packed row of k numbers of a left operand; none where f32 reads it in place.
+INLINE size_t left_row(int k) {
+#ifdef STLM_BF16
+  return (size_t)row_elements(elements(k));
+#else
+  (void)k;
+  return 0;
+#endif
+}
+
+// Rows of k numbers, `stride` apart, as a left operand: in f32 where they lie, in bf16 packed into out.
+INLINE left_rows pack_left_rows(float *out, const float *a, ptrdiff_t stride, int rows, int k) {
+#ifdef STLM_BF16
+  pack_along(out, (int)left_row(k), a, stride, rows, k);
+  return (left_rows){out, (ptrdiff_t)left_row(k)};
+#else
+  (void)out, (void)rows, (void)k;
+  return (left_rows){a, stride};
+#endif
+}
+
+// c (rows, 32) = a (rows, D) b (D, 32)
+INLINE void times_transposed(float *c, left_rows a, const float *b, int rows, int D) {
   for (int j = 0; j < QUERIES; j += TILE_COLUMNS) {
-    const tile t = {.a = a, .a_row = a_row, .a_k = 1, .b = b + j, .b_k = QUERIES, .c = c + j, .c_row = QUERIES, .k = D,
-                    .segments = 1};
+    const tile t = {.a = a.start, .a_row = a.row, .a_k = 1, .b = b + j, .b_k = QUERIES, .c = c + j, .c_row = QUERIES,
+                    .k = elements(D), .segments = 1};
     run_rows(t, rows, TILE_COLUMNS);
   }
 }
@@ -52,10 +82,21 @@ INLINE void times_packed(tile t, float *c, ptrdiff_t c_row, const float *b, int 
   }
 }
 
-// out (D, 32) = the transposed block of `count` rows times `factor`, zeros beyond.
-INLINE void pack_queries(float *out, const float *rows, ptrdiff_t stride, int count, int D, float factor) {
-  pack_columns(out, QUERIES, rows, stride, D, count);
-  for (int i = 0; i < D * QUERIES; i += LANES) store16(out + i, mul16(load16(out + i), set16(factor)));
+// out (count, padded D) = `count` rows times `factor`.
+INLINE void scale_rows(float *out, const float *rows, ptrdiff_t stride, int count, int D, float factor) {
+  for (int i = 0; i < count; i++, rows += stride, out += padded(D)) {
+    EACH_VECTOR(d, n, D) store_up_to(out + d, mul16(load_up_to(rows + d, n), set16(factor)), n);
+  }
+}
+
+// The (keys, 32) weights as a left operand of 32 rows, one for each query: element k of row i at start[i + 32 k].
+INLINE const float *pack_weights(float *weights, int keys) {
+#ifdef STLM_BF16
+  pack_rows(weights, QUERIES, weights, QUERIES, keys, QUERIES);
+#else
+  (void)keys;
+#endif
+  return weights;
 }
 
 // The dropout words of keys s..s+3 for the 32 queries from q on; `row` numbers the first query's row of weights.
@@ -122,7 +163,7 @@ INLINE void drop_weights(float *weights, const attention *k, uint64_t row, int k
 
 static void attention_task(void *arguments, int task, int worker) {
   const attention *k = arguments;
-  const int T = k->T, D = k->D, b = task / k->H, h = task % k->H;
+  const int T = k->T, D = k->D, P = padded(D), b = task / k->H, h = task % k->H;
   const ptrdiff_t width = row_width(k);
   const int past = k->past, positions = past + T, kv = h / (k->H / k->Hkv);
   const float *q = k->qkv + (ptrdiff_t)b * T * width + h * D;
@@ -130,20 +171,23 @@ static void attention_task(void *arguments, int task, int worker) {
   const float *keys = k->cache ? k->cache + (ptrdiff_t)b * k->capacity * kv_width + kv * D
                                : k->qkv + (ptrdiff_t)b * T * width + (k->H + kv) * D;
   const float *values = keys + k->Hkv * D;
-  float *queries = (float *)(k->memory + (size_t)worker * k->stride), *scores = queries + D * QUERIES;
-  float *packed = scores + (size_t)round_up((size_t)positions, 4) * QUERIES, sums[QUERIES], lse[QUERIES];
-  pack_rows(packed, padded(D), values, kv_width, positions, D);
+  float *queries = (float *)(k->memory + (size_t)worker * k->stride), *scaled = queries + D * QUERIES;
+  float *scores = scaled + QUERIES * P, *packed = scores + round_up((size_t)positions, 4) * QUERIES;
+  float *key_memory = packed + (size_t)positions * (size_t)P, sums[QUERIES], lse[QUERIES];
+  pack_rows(packed, P, values, kv_width, positions, D);
+  const left_rows key_rows = pack_left_rows(key_memory, keys, kv_width, positions, D);
   for (int first = 0; first < T; first += QUERIES) {
     const int count = MINIMUM(QUERIES, T - first), seen = past + first + count;
     const uint64_t row = (uint64_t)task * (uint64_t)T + (uint64_t)first;
     float *y = k->y + ((ptrdiff_t)b * T + first) * k->H * D + h * D;
-    pack_queries(queries, q + first * width, width, count, D, k->scale);
-    times_transposed(scores, keys, kv_width, queries, seen, D);
+    scale_rows(scaled, q + first * width, width, count, D, k->scale);
+    pack_columns(queries, QUERIES, scaled, P, D, count);
+    times_transposed(scores, key_rows, queries, seen, D);
     mask_later_keys(scores, past + first, seen);
     softmax_keys(scores, seen, sums, lse);
     memcpy(k->lse + row, lse, (size_t)count * 4);
     if (k->dropout) drop_weights(scores, k, row, seen);
-    const tile t = {.a = scores, .a_row = 1, .a_k = QUERIES, .k = seen};
+    const tile t = {.a = pack_weights(scores, seen), .a_row = 1, .a_k = QUERIES, .k = elements(seen)};
     times_packed(t, y, (ptrdiff_t)k->H * D, packed, count, D);
     for (int j = 0; j < count; j++) {
       const f32x16 inverse = set16(1.0f / sums[j]);
@@ -174,8 +218,8 @@ int KERNEL(attention)(stlm_context *context, float *y, float *lse, const float *
   k.dropout = dropout;
   k.key = (dropout_key){seed, purpose, step, site, threshold, keep};
   if (cache) append_to_cache(&k);
-  const size_t positions = (size_t)past + (size_t)T;
-  const size_t floats = (size_t)D * QUERIES + round_up(positions, 4) * QUERIES + positions * (size_t)padded(D);
+  const size_t positions = (size_t)past + (size_t)T, P = (size_t)padded(D);
+  const size_t floats = ((size_t)D + P + round_up(positions, 4)) * QUERIES + positions * (P + left_row(D));
   k.memory = stlm_worker_scratch(context, floats * 4, &k.stride);
   if (!k.memory) return STLM_OUT_OF_MEMORY;
   stlm_run(context, B * H, attention_task, &k);
@@ -212,13 +256,19 @@ static void attention_gradient_task(void *arguments, int task, int worker) {
   float *out = k->dqkv + (ptrdiff_t)b * T * width;
   const size_t all = round_up((size_t)T, 4) * QUERIES;
   float *q_columns = (float *)(k->memory + (size_t)worker * k->stride), *dy_columns = q_columns + D * QUERIES;
-  float *q_rows = dy_columns + D * QUERIES, *dy_rows = q_rows + QUERIES * P, *scores = dy_rows + QUERIES * P;
-  float *products = scores + all, *packed_keys = products + all;
-  float *dk = packed_keys + (size_t)T * (size_t)P, *dv = dk + (size_t)T * (size_t)P;
+  float *q_rows = dy_columns + D * QUERIES, *dy_rows = q_rows + QUERIES * P, *scaled = dy_rows + QUERIES * P;
+  float *scores = scaled + QUERIES * P, *products = scores + all, *packed_keys = products + all;
+  float *dk = packed_keys + (size_t)T * (size_t)P, *dv = dk + (size_t)T * (size_t)P, *key_memory = dv + (size_t)T * (size_t)P;
+  float *value_memory = key_memory + (size_t)T * left_row(D), *weight_memory = value_memory + (size_t)T * left_row(D);
   float lse[QUERIES] = {0}, delta[QUERIES] = {0};
-  // The keys carry the scale into dq.
-  pack_rows(packed_keys, P, keys, width, T, D);
-  for (int i = 0; i < T * P; i += LANES) store16(packed_keys + i, mul16(load16(packed_keys + i), set16(k->scale)));
+  const left_rows key_rows = pack_left_rows(key_memory, keys, width, T, D);
+  const left_rows value_rows = pack_left_rows(value_memory, values, width, T, D);
+  // These keys carry the scale into dq.
+  for (int first = 0; first < T; first += QUERIES) {
+    const int count = MINIMUM(QUERIES, T - first);
+    scale_rows(scaled, keys + first * width, width, count, D, k->scale);
+    pack_rows(packed_keys + first / STEP * P, P, scaled, P, count, D);
+  }
   memset(dk, 0, (size_t)T * (size_t)P * 8);
   for (int h = kv * group; h < (kv + 1) * group; h++) {
     for (int first = 0; first < T; first += QUERIES) {
@@ -227,10 +277,10 @@ static void attention_gradient_task(void *arguments, int task, int worker) {
       const float *q = base + first * width + h * D;
       const float *dy = k->dy + ((ptrdiff_t)b * T + first) * y_width + h * D;
       const float *y = k->y_in + ((ptrdiff_t)b * T + first) * y_width + h * D;
-      pack_queries(q_columns, q, width, count, D, k->scale);
-      pack_queries(dy_columns, dy, y_width, count, D, 1.0f);
-      pack_rows(q_rows, P, q, width, count, D);
-      for (int i = 0; i < count * P; i += LANES) store16(q_rows + i, mul16(load16(q_rows + i), set16(k->scale)));
+      scale_rows(scaled, q, width, count, D, k->scale);
+      pack_columns(q_columns, QUERIES, scaled, P, D, count);
+      pack_rows(q_rows, P, scaled, P, count, D);
+      pack_columns(dy_columns, QUERIES, dy, y_width, D, count);
       pack_rows(dy_rows, P, dy, y_width, count, D);
       for (int j = 0; j < count; j++) {
         f32x16 sum = zero16();
@@ -238,15 +288,18 @@ static void attention_gradient_task(void *arguments, int task, int worker) {
         delta[j] = sum16(sum);
         lse[j] = k->lse_in[row + (uint64_t)j];
       }
-      times_transposed(scores, keys, width, q_columns, seen, D);
-      times_transposed(products, values, width, dy_columns, seen, D);
+      times_transposed(scores, key_rows, q_columns, seen, D);
+      times_transposed(products, value_rows, dy_columns, seen, D);
       mask_later_keys(scores, first, seen);
       score_gradients(scores, products, k, row, seen, lse, delta);
-      const tile to_values = {.a = scores, .a_row = QUERIES, .a_k = 1, .k = count, .load = 1};
+      // One row for each key, then one for each query, which takes the place of the products.
+      const left_rows weights = pack_left_rows(weight_memory, scores, QUERIES, seen, count);
+      const tile to_values = {.a = weights.start, .a_row = weights.row, .a_k = 1, .k = elements(count), .load = 1};
       times_packed(to_values, dv, P, dy_rows, seen, D);
-      const tile to_keys = {.a = products, .a_row = QUERIES, .a_k = 1, .k = count, .load = 1};
+      const left_rows gradients = pack_left_rows(weight_memory, products, QUERIES, seen, count);
+      const tile to_keys = {.a = gradients.start, .a_row = gradients.row, .a_k = 1, .k = elements(count), .load = 1};
       times_packed(to_keys, dk, P, q_rows, seen, D);
-      const tile to_queries = {.a = products, .a_row = 1, .a_k = QUERIES, .k = seen};
+      const tile to_queries = {.a = pack_weights(products, seen), .a_row = 1, .a_k = QUERIES, .k = elements(seen)};
       times_packed(to_queries, out + first * width + h * D, width, packed_keys, count, D);
     }
   }
@@ -267,7 +320,8 @@ int KERNEL(attention_gradient)(stlm_context *context, float *dqkv, const float *
   k.dropout = dropout;
   k.key = (dropout_key){seed, purpose, step, site, threshold, keep};
   const size_t P = (size_t)padded(D);
-  const size_t floats = (size_t)D * QUERIES * 2 + P * QUERIES * 2 + round_up((size_t)T, 4) * QUERIES * 2 + (size_t)T * P * 3;
+  const size_t floats = ((size_t)D * 2 + P * 3 + round_up((size_t)T, 4) * 2) * QUERIES +
+                        (size_t)T * (P * 3 + left_row(D) * 2 + left_row(QUERIES));
   k.memory = stlm_worker_scratch(context, floats * 4, &k.stride);
   if (!k.memory) return STLM_OUT_OF_MEMORY;
   stlm_run(context, B * Hkv, attention_gradient_task, &k);

@@ -19,23 +19,29 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { messageOf } from "../../util/errors.ts";
 import { packageRoot } from "../../util/package-root.ts";
+import type { Precision } from "../backend.ts";
 
 const run = promisify(execFile);
 
-/** Best first. All give the same bits. */
-export const ISAS = ["avx512", "avx2", "portable"] as const;
+/** Best first. In f32 all give the same bits; the first two differ from the third only in their products of bf16. */
+export const ISAS = ["amx", "avx512bf16", "avx512", "avx2", "portable"] as const;
 export type Isa = (typeof ISAS)[number];
 
+const AVX2 = ["-mavx2", "-mfma"];
+const AVX512 = [...AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"];
 export const ISA_FLAGS: Readonly<Record<Isa, readonly string[]>> = {
-  avx512: ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma"],
-  avx2: ["-mavx2", "-mfma"],
+  amx: [...AVX512, "-mavx512bf16", "-mamx-tile", "-mamx-bf16"],
+  avx512bf16: [...AVX512, "-mavx512bf16"],
+  avx512: AVX512,
+  avx2: AVX2,
   portable: [],
 };
 /** A product and a sum must fuse only where the source says so, or the instruction sets would differ. */
 const COMMON_FLAGS = ["-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno"];
 const LINK_FLAGS = ["-shared", "-pthread"];
-/** kernels.c includes the other kernels and takes the flags of its instruction set; the rest is for any processor. */
-const UNITS = ["kernels.c", "pool.c", "rope-table.c"] as const;
+/** These include the other kernels and take the flags of the instruction set; the rest is for any processor. */
+const KERNEL_UNITS: readonly string[] = ["kernels.c", "kernels-bf16.c", "attention-bf16.c"];
+const UNITS = [...KERNEL_UNITS, "instruction-set.c", "pool.c", "rope-table.c"];
 const COMPILE_LIMIT_MS = 300_000;
 
 export interface Compiler {
@@ -59,15 +65,42 @@ export function isasOf(architecture: string): readonly Isa[] {
   return architecture === "x64" ? ISAS : ["portable"];
 }
 
-/** The instruction sets of this machine, best first. `STLM_CPU_ISA` forces one. */
-export function usableIsas(): readonly Isa[] {
+/** Instruction sets of one class give the same bits in bf16. */
+const BF16_CLASSES: Readonly<Record<Isa, string>> = {
+  amx: "cpu-bf16-amx",
+  avx512bf16: "cpu-bf16-avx512bf16",
+  avx512: "cpu-bf16-emulated",
+  avx2: "cpu-bf16-emulated",
+  portable: "cpu-bf16-emulated",
+};
+
+/** What enters stage keys. In f32 one class for all machines; `isa` decides in bf16. */
+export function determinismClassOf(precision: Precision, isa: Isa): string {
+  return precision === "f32" ? "cpu-f32" : BF16_CLASSES[isa];
+}
+
+/**
+ * The instruction sets of this machine that give the same bits as the best one, best first: with the compiler that is at
+ * hand a result may come slower, but never out another. `STLM_CPU_ISA` forces one.
+ */
+export function usableIsas(precision: Precision = "f32"): readonly Isa[] {
   const forced = process.env["STLM_CPU_ISA"];
   if (forced) return ISAS.filter((isa) => isa === forced);
+  const isas = presentIsas();
+  // In f32 the first two would only be compiled in vain.
+  if (precision === "f32") return isas.filter((isa) => isa !== "amx" && isa !== "avx512bf16");
+  return isas.filter((isa) => BF16_CLASSES[isa] === BF16_CLASSES[isas[0]!]);
+}
+
+function presentIsas(): readonly Isa[] {
   if (process.arch !== "x64") return isasOf(process.arch);
   // Elsewhere than on Linux the loader asks the processor itself before the library is used.
   const flags = existsSync("/proc/cpuinfo") ? /^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] : "";
   const has = (...names: string[]) => names.every((name) => ` ${flags} `.includes(` ${name} `));
-  if (has("avx512f", "avx512bw", "avx512dq", "avx512vl", "fma")) return ISAS;
+  if (has("avx512f", "avx512bw", "avx512dq", "avx512vl", "fma")) {
+    if (!has("avx512_bf16")) return ISAS.slice(2);
+    return has("amx_tile", "amx_bf16") ? ISAS : ISAS.slice(1);
+  }
   if (!flags || has("avx2", "fma")) return ["avx2", "portable"];
   return ["portable"];
 }
@@ -202,7 +235,7 @@ export async function compileLibrary(command: string, isa: Isa, target: string, 
     const objects = await Promise.all(
       UNITS.map(async (unit) => {
         const object = path.join(work, unit.replace(/c$/, "o"));
-        const isaFlags = unit === "kernels.c" ? ISA_FLAGS[isa] : [];
+        const isaFlags = KERNEL_UNITS.includes(unit) ? ISA_FLAGS[isa] : [];
         await run(
           command,
           [...COMMON_FLAGS, ...isaFlags, ...extraFlags, "-c", path.join(sourceFolder(), unit), "-o", object],

@@ -16,7 +16,18 @@ int stlm_threads(const stlm_context *context);
 
 // Scratch memory, 64-byte aligned, contents undefined, grown when needed and kept. Only the calling thread may ask,
 // outside stlm_run. A slot is valid until the next request for the same slot. NULL when memory is short.
-enum { SLOT_PANELS, SLOT_LOGITS, SLOT_INPUT, SLOT_ROWS, SLOT_PARTIAL, SLOTS };
+enum {
+  SLOT_PANELS,
+  SLOT_LOGITS,
+  SLOT_INPUT,
+  SLOT_ROWS,
+  SLOT_PARTIAL,
+  SLOT_WEIGHTS,
+  SLOT_TURNED,
+  SLOT_ODDS,
+  SLOT_SUMS,
+  SLOTS
+};
 void *stlm_scratch(stlm_context *context, int slot, size_t bytes);
 // The same for every worker at once: worker w owns bytes [w * stride, w * stride + bytes) with *stride set.
 char *stlm_worker_scratch(stlm_context *context, size_t bytes, size_t *stride);

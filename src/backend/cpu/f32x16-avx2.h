@@ -81,6 +81,17 @@ INLINE f32x16 keep_at_least(f32x16 x, u32x16 words, uint32_t threshold) {
   return both(keep_half(x.lo, words.lo, t), keep_half(x.hi, words.hi, t));
 }
 
+// The nearest bfloat16, ties to even; NaN stays NaN.
+INLINE __m256 bf16_half(__m256 x) {
+  const __m256i u = _mm256_castps_si256(x), odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+  const __m256i up = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd);
+  const __m256i quiet = _mm256_or_si256(u, _mm256_set1_epi32(0x00400000));
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  const __m256i chosen = _mm256_blendv_epi8(up, quiet, nan);
+  return _mm256_castsi256_ps(_mm256_and_si256(chosen, _mm256_set1_epi32((int)0xffff0000)));
+}
+INLINE f32x16 round_to_bf16(f32x16 x) { return both(bf16_half(x.lo), bf16_half(x.hi)); }
+
 INLINE void transpose8(__m256 r[8]) {
   __m256 t[8];
 #pragma GCC unroll 2

@@ -48,6 +48,15 @@ INLINE f32x16 keep_at_least(f32x16 x, u32x16 words, uint32_t threshold) {
   return _mm512_maskz_mov_ps(_mm512_cmpge_epu32_mask(words, _mm512_set1_epi32((int)threshold)), x);
 }
 
+// The nearest bfloat16, ties to even; NaN stays NaN.
+INLINE f32x16 round_to_bf16(f32x16 x) {
+  const __m512i u = _mm512_castps_si512(x), odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+  const __m512i up = _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd);
+  const __m512i quiet = _mm512_or_si512(u, _mm512_set1_epi32(0x00400000));
+  const __m512i chosen = _mm512_mask_blend_epi32(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), up, quiet);
+  return _mm512_castsi512_ps(_mm512_and_si512(chosen, _mm512_set1_epi32((int)0xffff0000)));
+}
+
 // Rows to columns: afterwards lane j of r[i] is what lane i of r[j] was.
 INLINE void transpose16(f32x16 r[16]) {
   f32x16 t[16];

@@ -59,6 +59,16 @@ INLINE f32x16 keep_at_least(f32x16 x, u32x16 words, uint32_t threshold) {
   return x;
 }
 
+// The nearest bfloat16, ties to even; NaN stays NaN.
+INLINE f32x16 round_to_bf16(f32x16 x) {
+  EACH_LANE {
+    const uint32_t u = bits_of(x.v[i]);
+    const uint32_t chosen = x.v[i] != x.v[i] ? u | 0x00400000u : u + 0x7fffu + ((u >> 16) & 1u);
+    x.v[i] = float_of(chosen & 0xffff0000u);
+  }
+  return x;
+}
+
 // Rows to columns: afterwards lane j of r[i] is what lane i of r[j] was.
 INLINE void transpose16(f32x16 r[16]) {
   for (int i = 1; i < 16; i++) {

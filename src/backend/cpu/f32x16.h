@@ -40,7 +40,13 @@ INLINE float fma1(float a, float b, float c) {
 #endif
 
 #if defined(__AVX512F__) && !defined(STLM_PORTABLE)
+#if defined(__AMX_BF16__) || defined(STLM_AMX_SIMULATED)
+#define ISA_NAME amx
+#elif defined(__AVX512BF16__)
+#define ISA_NAME avx512bf16
+#else
 #define ISA_NAME avx512
+#endif
 #include "f32x16-avx512.h"
 #elif defined(__AVX2__) && defined(__FMA__) && !defined(STLM_PORTABLE)
 #define ISA_NAME avx2
@@ -52,8 +58,12 @@ INLINE float fma1(float a, float b, float c) {
 
 #define PASTE2(a, b) a##_##b
 #define PASTE(a, b) PASTE2(a, b)
-// The exported name of a kernel in this build: stlm_matmul_avx512.
+// The exported name of a kernel in this build: stlm_matmul_avx512, stlm_matmul_bf16_avx512.
+#ifdef STLM_BF16
+#define KERNEL(name) __attribute__((visibility("default"))) PASTE(stlm_##name##_bf16, ISA_NAME)
+#else
 #define KERNEL(name) __attribute__((visibility("default"))) PASTE(stlm_##name, ISA_NAME)
+#endif
 
 // ((l0+l8) + (l4+l12)) + ..., the same tree everywhere: 16 -> 8 -> 4 -> 2 -> 1, always low half plus high half.
 INLINE float sum16(f32x16 x) {

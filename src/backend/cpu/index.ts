@@ -1,28 +1,35 @@
 // The cpu device: C kernels with a thread pool of their own. In f32 its results are the same bits on every x86-64
-// machine, for every instruction set and every number of threads.
+// machine, for every instruction set and every number of threads; in bf16 on every machine of one class.
 
 import os from "node:os";
 import { UserError } from "../../util/errors.ts";
-import type { Backend } from "../backend.ts";
+import type { Backend, Precision } from "../backend.ts";
 import { HostMemory } from "../host-memory.ts";
-import { compilerOnPath, type Isa, prebuiltLibrary, usableIsas } from "./build.ts";
+import { compilerOnPath, determinismClassOf, type Isa, prebuiltLibrary, usableIsas } from "./build.ts";
 import { cpuKernels } from "./kernels.ts";
 import { loadNative, type NativeLibrary, type Pointer } from "./native.ts";
 
 export interface CpuOptions {
   /** Threads of the pool, the caller included. Default: one per processor this process may use. */
   readonly threads?: number | undefined;
+  /** Default: f32. */
+  readonly precision?: Precision | undefined;
   /** Only for tests: this instruction set instead of the best. */
   readonly isa?: Isa | undefined;
 }
 
-/** Enters stage keys. */
-export const CPU_DETERMINISM_CLASS = "cpu-f32";
+/** The class of a precision on this machine, which enters stage keys; found without compiling anything. */
+export function cpuClass(precision: Precision): string {
+  return determinismClassOf(precision, usableIsas(precision)[0] ?? "portable");
+}
 
 /** For `doctor`. */
 export interface CpuDescription {
   readonly available: boolean;
   readonly isa?: Isa;
+  /** The instruction set of bf16, and why there is none. */
+  readonly bf16?: Isa;
+  readonly noBf16?: string;
   /** First line of `cc --version`; absent where the prebuilt library is used. */
   readonly compiler?: string;
   readonly library?: string;
@@ -34,18 +41,20 @@ export interface CpuDescription {
  * Starts the device; compiles its library on the first use on a machine (a few seconds).
  * Throws a UserError NO_CPU_DEVICE where there is neither a working compiler nor a prebuilt library.
  */
-export async function createCpuBackend({ threads, isa }: CpuOptions = {}): Promise<Backend> {
-  const library = await loadNative(isa ? [isa] : undefined);
-  if ("reason" in library) throw noCpuDevice(library.reason);
-  return openLibrary(library, threads ?? os.availableParallelism());
+export async function createCpuBackend({ threads, isa, precision = "f32" }: CpuOptions = {}): Promise<Backend> {
+  const library = await loadNative(precision, isa ? [isa] : undefined);
+  if ("reason" in library) throw noCpuDevice(library.reason, isa ?? usableIsas(precision)[0]);
+  return openLibrary(library, threads ?? os.availableParallelism(), precision);
 }
 
 /** What the device would be, found by building and loading it. */
 export async function describeCpu(): Promise<CpuDescription> {
-  const library = await loadNative();
+  const library = await loadNative("f32");
   if ("reason" in library) return { available: false, reason: library.reason };
   const compiler = library.compiler ? { compiler: library.compiler.version } : {};
-  return { available: true, isa: library.isa, library: library.path, ...compiler };
+  const halves = await loadNative("bf16");
+  const bf16 = "reason" in halves ? { noBf16: halves.reason } : { bf16: halves.isa };
+  return { available: true, isa: library.isa, library: library.path, ...compiler, ...bf16 };
 }
 
 /** Whether a compiler or a prebuilt library is present; a broken compiler is found out only by starting the device. */
@@ -53,14 +62,18 @@ export function cpuSeemsAvailable(): boolean {
   return compilerOnPath() !== undefined || usableIsas().some((isa) => prebuiltLibrary(isa) !== undefined);
 }
 
-function noCpuDevice(reason: string): UserError {
+function noCpuDevice(reason: string, isa: Isa | undefined): UserError {
+  const special = isa === "amx" || isa === "avx512bf16";
   return new UserError(`The cpu device cannot be started: ${reason}`, {
     code: "NO_CPU_DEVICE",
-    hint: "Install a C compiler (Debian, Ubuntu: apt-get install gcc libc6-dev; macOS: xcode-select --install),\nor choose --device reference, which is some hundred times slower.",
+    hint: special
+      ? `Install a C compiler that knows ${isa} (gcc 11 or newer), or set STLM_CPU_ISA=avx512 for bf16 without it, with other results.`
+      : "Install a C compiler (Debian, Ubuntu: apt-get install gcc libc6-dev; macOS: xcode-select --install),\nor choose --device reference, which is some hundred times slower.",
   });
 }
 
-function openLibrary(library: NativeLibrary, threads: number): Backend {
+/** A device on a library that is loaded already. */
+export function openLibrary(library: NativeLibrary, threads: number, precision: Precision): Backend {
   let context: Pointer | null = library.create(Math.max(1, Math.floor(threads)));
   if (!context) throw new UserError("The cpu device cannot allocate its thread pool.", { code: "OUT_OF_MEMORY" });
   const open = () => {
@@ -85,11 +98,11 @@ function openLibrary(library: NativeLibrary, threads: number): Backend {
   return {
     info: {
       name: "cpu",
-      determinismClass: CPU_DETERMINISM_CLASS,
-      description: `cpu (${library.isa}, ${library.threadCount(context)} threads, ${origin})`,
+      determinismClass: determinismClassOf(precision, library.isa),
+      description: `cpu (${precision === "bf16" ? "bf16, " : ""}${library.isa}, ${library.threadCount(context)} threads, ${origin})`,
     },
     kernels: cpuKernels({ native: library.kernels, context: open, ropeTable }),
-    precision: "f32",
+    precision,
     activations: "f32",
     allocate: (dtype, length) => memory.allocate(dtype, length),
     free: (buffer) => memory.free(buffer),

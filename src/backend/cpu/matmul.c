@@ -1,10 +1,13 @@
-// c = op(a) op(b) with bias, residual or accumulation. b is copied into panels of TILE_COLUMNS columns, a is read where
-// it lies, or copied if its lines would fall on the same cache sets; then blocks of rows and panels are dealt to threads.
+// c = op(a) op(b) with bias, residual or accumulation. b is copied into panels of TILE_COLUMNS columns; a is read where
+// it lies in f32, and copied in bf16 or if its lines would fall on the same cache sets; then blocks of rows and panels are
+// dealt to threads. Compiled for f32 and, with STLM_BF16, for bf16.
 
-#include "tile.h"
+#include "products.h"
 
 // Long k is cut so that a panel of b stays near the core; the outputs wait in c meanwhile.
-#define K_BLOCK 512
+#define K_BLOCK (512 * STEP)
+// Blocks of k begin at a multiple of this, so that numbers meet in the same element whatever the blocks.
+#define K_UNIT 32
 // Rows of one task: few enough to deal evenly, enough to use a packed panel well.
 #define TASK_TILES 6
 
@@ -23,7 +26,7 @@ INLINE void pack_panel(void *arguments, int panel, int worker) {
   (void)worker;
   const gemm *g = arguments;
   const int n = panel * TILE_COLUMNS, columns = MINIMUM(TILE_COLUMNS, g->N - n);
-  float *out = g->panels + (size_t)panel * TILE_COLUMNS * (size_t)g->k;
+  float *out = g->panels + (size_t)panel * TILE_COLUMNS * (size_t)elements(g->k);
   if (g->transpose_b) pack_columns(out, TILE_COLUMNS, g->b + (size_t)n * g->K + g->k0, g->K, g->k, columns);
   else pack_rows(out, TILE_COLUMNS, g->b + (size_t)g->k0 * g->N + n, g->N, g->k, columns);
 }
@@ -37,29 +40,29 @@ static void multiply_task(void *arguments, int task, int worker) {
   const int first = (int)((int64_t)g->M * r / g->row_tasks), end = (int)((int64_t)g->M * (r + 1) / g->row_tasks);
   const int first_panel = (int)((int64_t)panels * q / g->column_tasks);
   const int end_panel = (int)((int64_t)panels * (q + 1) / g->column_tasks);
-  tile t = {.a = g->a + first * g->a_row + g->k0 * g->a_k, .a_row = g->a_row, .a_k = g->a_k, .k = g->k, .segments = 1};
+  tile t = {.a = g->a + first * g->a_row + g->k0 * g->a_k, .a_row = g->a_row, .a_k = g->a_k, .segments = 1};
+  t.k = elements(g->k);
   if (g->pack_a) {
-    // (k, rows): what a tile reads at one k stands together.
-    float *out = (float *)(g->packed_a + (size_t)worker * g->packed_stride);
-    const int rows = end - first, width = (int)round_up((size_t)rows, LANES);
-    if (g->a_row == 1) pack_rows(out, width, t.a, g->a_k, g->k, rows);
-    else pack_columns(out, width, t.a, g->a_row, g->k, rows);
-    t.a = out;
-    t.a_row = 1;
-    t.a_k = width;
+    const packed_rows packed = pack_left(g->packed_a + (size_t)worker * g->packed_stride, t.a, g->a_row, g->a_k,
+                                         end - first, g->k);
+    t.a = packed.start;
+    t.a_row = packed.row;
+    t.a_k = packed.k;
   }
   t.b_k = TILE_COLUMNS;
   t.c_row = g->N;
   t.load = g->load;
+  begin_products();
   for (int panel = first_panel; panel < end_panel; panel++) {
     const int n = panel * TILE_COLUMNS;
     const size_t at = (size_t)first * (size_t)g->N + (size_t)n;
-    t.b = g->panels + (size_t)panel * TILE_COLUMNS * (size_t)g->k;
+    t.b = g->panels + (size_t)panel * TILE_COLUMNS * (size_t)elements(g->k);
     t.c = g->c + at;
     t.bias = g->last && g->bias ? g->bias + n : NULL;
     t.residual = g->last && g->residual ? g->residual + at : NULL;
-    run_rows(t, end - first, MINIMUM(TILE_COLUMNS, g->N - n));
+    multiply_rows(t, end - first, MINIMUM(TILE_COLUMNS, g->N - n));
   }
+  end_products();
 }
 
 enum { TRANSPOSE_A = 1, TRANSPOSE_B = 2, ACCUMULATE = 4 };
@@ -75,24 +78,28 @@ int KERNEL(matmul)(stlm_context *context, float *c, const float *a, const float 
   // c holds partial sums between blocks of k; where the residual lies in c there can be only one block.
   const int blocks = residual == c ? 1 : MAXIMUM(1, (K + K_BLOCK - 1) / K_BLOCK);
   const int panels = (N + TILE_COLUMNS - 1) / TILE_COLUMNS;
-  const int largest = (K + blocks - 1) / blocks, threads = stlm_threads(context);
+  const int largest = (K + blocks - 1) / blocks + (blocks > 1 ? K_UNIT : 0), threads = stlm_threads(context);
 
   const int tiles = (M + TILE_ROWS - 1) / TILE_ROWS;
   g.row_tasks = (tiles + TASK_TILES - 1) / TASK_TILES;
   if (threads > 1) g.row_tasks = MINIMUM(tiles, MAXIMUM(g.row_tasks, 4 * threads));
   g.column_tasks = threads > 1 ? MINIMUM(panels, (4 * threads + g.row_tasks - 1) / g.row_tasks) : 1;
+#ifdef STLM_BF16
+  g.pack_a = 1;
+#else
   g.pack_a = transpose_a ? M > 1 : (K * 4) % 4096 == 0 && M > 4 && N >= 4 * TILE_COLUMNS;
+#endif
   if (g.pack_a) {
     const size_t rows = (size_t)(M + g.row_tasks - 1) / (size_t)g.row_tasks;
-    g.packed_a = stlm_worker_scratch(context, round_up(rows, LANES) * (size_t)largest * 4, &g.packed_stride);
+    g.packed_a = stlm_worker_scratch(context, left_bytes((int)rows, largest), &g.packed_stride);
     if (!g.packed_a) return STLM_OUT_OF_MEMORY;
   }
-  g.panels = stlm_scratch(context, SLOT_PANELS, (size_t)panels * TILE_COLUMNS * (size_t)largest * 4);
+  g.panels = stlm_scratch(context, SLOT_PANELS, (size_t)panels * TILE_COLUMNS * (size_t)elements(largest) * 4);
   if (!g.panels) return STLM_OUT_OF_MEMORY;
 
   for (int block = 0; block < blocks; block++) {
-    g.k0 = (int)((int64_t)K * block / blocks);
-    g.k = (int)((int64_t)K * (block + 1) / blocks) - g.k0;
+    g.k0 = (int)((int64_t)K * block / blocks) / K_UNIT * K_UNIT;
+    g.k = (block + 1 < blocks ? (int)((int64_t)K * (block + 1) / blocks) / K_UNIT * K_UNIT : K) - g.k0;
     g.load = block > 0 || (flags & ACCUMULATE) != 0;
     g.last = block == blocks - 1;
     // Small panels are copied faster than threads are woken.

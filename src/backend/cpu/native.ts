@@ -1,6 +1,7 @@
 // Loads the native library and names its functions. Typed arrays are passed by address, without a copy.
 
 import { messageOf } from "../../util/errors.ts";
+import type { Precision } from "../backend.ts";
 import { type Compiler, findLibrary, ISAS, type Isa, type Library, usableIsas } from "./build.ts";
 
 export type Pointer = unknown;
@@ -194,6 +195,8 @@ const SIGNATURES: Readonly<Record<keyof NativeKernels, string>> = {
   sum: "xppln",
   adamw: "xpppplfffffff",
 };
+/** In bf16 these are other functions, `stlm_matmul_bf16_avx512`; the rest is the same in both precisions. */
+const BF16_KERNELS: ReadonlySet<string> = new Set(["matmul", "attention", "attention_gradient", "head_loss"]);
 const C_TYPES: Readonly<Record<string, string>> = {
   x: "void *",
   p: "float *",
@@ -219,10 +222,13 @@ export interface NativeLibrary {
 }
 
 /** What `stlm_best_isa` answers, for each instruction set the least it needs. */
-const ISA_RANK: Readonly<Record<Isa, number>> = { avx512: 2, avx2: 1, portable: 0 };
+const ISA_RANK: Readonly<Record<Isa, number>> = { amx: 4, avx512bf16: 3, avx512: 2, avx2: 1, portable: 0 };
 
 /** The library for this machine's best instruction set, or the reason why there is none. */
-export async function loadNative(isas: readonly Isa[] = usableIsas()): Promise<NativeLibrary | { reason: string }> {
+export async function loadNative(
+  precision: Precision,
+  isas: readonly Isa[] = usableIsas(precision),
+): Promise<NativeLibrary | { reason: string }> {
   let reason = `STLM_CPU_ISA is ${process.env["STLM_CPU_ISA"]}; it can be ${ISAS.join(", ")}`;
   for (const isa of isas) {
     const found = await findLibrary(isa);
@@ -231,7 +237,7 @@ export async function loadNative(isas: readonly Isa[] = usableIsas()): Promise<N
       continue;
     }
     try {
-      const library = await bind(found);
+      const library = await bindLibrary(found, precision);
       if (library) return library;
       reason = `this processor has no ${isa}`;
     } catch (error) {
@@ -241,14 +247,22 @@ export async function loadNative(isas: readonly Isa[] = usableIsas()): Promise<N
   return { reason };
 }
 
-async function bind(found: Extract<Library, { path: string }>): Promise<NativeLibrary | undefined> {
+/** The functions of a library, or undefined where the processor lacks its instruction set. */
+export async function bindLibrary(
+  found: Extract<Library, { path: string }>,
+  precision: Precision,
+): Promise<NativeLibrary | undefined> {
   const { default: koffi } = await import("koffi");
   const library = koffi.load(found.path);
   if (library.func("int stlm_best_isa()")() < ISA_RANK[found.isa]) return undefined;
+  if (found.isa === "amx" && library.func("int stlm_permit_tiles()")() !== 0) {
+    throw new Error("the system does not permit the tile registers of AMX");
+  }
+  const nameOf = (kernel: string) => (precision === "bf16" && BF16_KERNELS.has(kernel) ? `${kernel}_bf16` : kernel);
   const kernels = Object.fromEntries(
     Object.entries(SIGNATURES).map(([name, types]) => [
       name,
-      library.func(`int stlm_${name}_${found.isa}(${[...types].map((type) => C_TYPES[type]).join(", ")})`),
+      library.func(`int stlm_${nameOf(name)}_${found.isa}(${[...types].map((type) => C_TYPES[type]).join(", ")})`),
     ]),
   ) as unknown as NativeKernels;
   return {

@@ -1,5 +1,4 @@
-// The thread pool and scratch memory of one backend, and the choice of instruction set. Compiled once, for the
-// baseline processor.
+// The thread pool and scratch memory of one backend. Compiled once, for the baseline processor.
 //
 // A loop is published as a ticket: generation in the high half, next task in the low half. Threads take tasks by
 // compare-and-swap on it, so a thread that slept through a loop can never take a task of the next one by mistake, and
@@ -202,19 +201,6 @@ EXPORT stlm_context *stlm_create(int threads) {
 }
 
 EXPORT int stlm_thread_count(const stlm_context *context) { return stlm_threads(context); }
-
-// 2: AVX-512 (F, BW, DQ, VL), 1: AVX2 and FMA, 0: neither, or not x86-64.
-EXPORT int stlm_best_isa(void) {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl")) {
-    return 2;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 1;
-#endif
-  return 0;
-}
 
 // Where an array starts within its 64-byte line.
 EXPORT int stlm_misalignment(const void *memory) { return (int)((uintptr_t)memory & 63); }

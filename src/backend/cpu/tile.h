@@ -1,11 +1,11 @@
 // The inner loop of every product: a block of at most TILE_ROWS x (16 TILE_VECTORS) outputs, kept in registers while k
 // runs. Each output is ONE chain of fused multiply-adds over k in ascending order, started from zero or from what the
-// output holds, so that neither block sizes nor threads nor the instruction set change a bit of it.
+// output holds, so that neither block sizes nor threads nor the instruction set change a bit of it. In bf16 a link of the
+// chain is an element of two numbers, and the instruction set's own way to add its products: see operands.h.
 #ifndef STLM_TILE_H
 #define STLM_TILE_H
 
-#include "context.h"
-#include "f32x16.h"
+#include "operands.h"
 
 #if defined(__AVX512F__) && !defined(STLM_PORTABLE)
 #define TILE_ROWS 14
@@ -19,6 +19,7 @@
 #endif
 #define TILE_COLUMNS (TILE_VECTORS * LANES)
 
+// k, and all distances, count elements.
 // c[i,j] = chain over k of a[i * a_row + k * a_k] * b[k * b_k + j] [+ bias[j]] [+ residual[i,j]]. In `segments` runs of
 // k each; a moves by a_segment from one to the next, b just goes on. Rows of b must be readable in whole vectors.
 typedef struct {
@@ -66,9 +67,9 @@ INLINE void tile_fixed(const int rows, const int vectors, const tile *t, const i
       b += b_k;
 #pragma GCC unroll 16
       for (int i = 0; i < rows; i++) {
-        const f32x16 x = set16(a[i / 3][(i % 3) * a_row]);
+        const float *x = &a[i / 3][(i % 3) * a_row];
 #pragma GCC unroll 2
-        for (int w = 0; w < vectors; w++) sum[i][w] = fma16(x, row[w], sum[i][w]);
+        for (int w = 0; w < vectors; w++) sum[i][w] = multiply16(x, row[w], sum[i][w]);
       }
 #pragma GCC unroll 5
       for (int g = 0; g < (rows + 2) / 3; g++) a[g] += a_k;
@@ -132,41 +133,5 @@ INLINE void run_rows(tile t, int rows, int columns) {
     row += height;
   }
 }
-
-// Copies a (k, columns) block of b, rows `stride` apart, to rows of `width` floats, zeros in the rest of each row.
-INLINE void pack_rows(float *out, int width, const float *b, ptrdiff_t stride, int k, int columns) {
-  for (int i = 0; i < k; i++, b += stride, out += width) {
-    int j = 0;
-    for (; j + LANES <= columns; j += LANES) store16(out + j, load16(b + j));
-    for (; j < width; j += LANES) store16(out + j, load_part(b + j, j < columns ? columns - j : 0));
-  }
-}
-
-// The same of a transposed block: out[i * width + j] = b[j * stride + i] for i < k, j < columns; 16 x 16 at a time.
-static __attribute__((noinline, unused)) void pack_columns(float *out, int width, const float *b, ptrdiff_t stride,
-                                                           int k, int columns) {
-  for (int j = 0; j < width; j += LANES) {
-    const int present = MAXIMUM(0, MINIMUM(LANES, columns - j));
-    for (int i = 0; i < k; i += LANES) {
-      const int length = MINIMUM(LANES, k - i);
-      f32x16 block[LANES];
-      if (present == LANES && length == LANES) {
-#pragma GCC unroll 16
-        for (int r = 0; r < LANES; r++) block[r] = load16(b + (j + r) * stride + i);
-      } else {
-        for (int r = 0; r < LANES; r++) block[r] = r < present ? load_part(b + (j + r) * stride + i, length) : zero16();
-      }
-      transpose16(block);
-      if (length == LANES) {
-#pragma GCC unroll 16
-        for (int r = 0; r < LANES; r++) store16(out + (ptrdiff_t)(i + r) * width + j, block[r]);
-      } else {
-        for (int r = 0; r < length; r++) store16(out + (ptrdiff_t)(i + r) * width + j, block[r]);
-      }
-    }
-  }
-}
-
-INLINE size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 #endif

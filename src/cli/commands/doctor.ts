@@ -3,7 +3,7 @@
 import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import path from "node:path";
-import { describeCpu } from "../../backend/cpu/index.ts";
+import { type CpuDescription, describeCpu } from "../../backend/cpu/index.ts";
 import { describeCuda } from "../../backend/cuda/describe.ts";
 import { resolveDevice } from "../../backend/index.ts";
 import { messageOf } from "../../util/errors.ts";
@@ -80,8 +80,14 @@ async function compilerAndCpuDevice(): Promise<Finding> {
   return {
     what: "cpu device",
     verdict: "ok",
-    detail: `${cpu.isa}, ${cpu.compiler ?? "prebuilt library"}, ${cpu.library}`,
+    detail: `f32 by ${cpu.isa}, bf16 by ${bf16Path(cpu)}, ${cpu.compiler ?? "prebuilt library"}, ${cpu.library}`,
   };
+}
+
+/** Which instructions multiply bfloat16; without such, float32 arithmetic on rounded numbers. */
+function bf16Path({ bf16, noBf16 }: CpuDescription): string {
+  if (bf16 === undefined) return `nothing (${noBf16})`;
+  return bf16 === "amx" || bf16 === "avx512bf16" ? bf16 : `${bf16}, emulated`;
 }
 
 function cudaDevice(): Finding[] {

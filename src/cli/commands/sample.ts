@@ -1,9 +1,9 @@
 // `sample`: text from a trained model.
 
 import path from "node:path";
-import { openBackend } from "../../backend/index.ts";
+import { type Backend, openBackend } from "../../backend/index.ts";
 import { loadTokenizer } from "../../data/tokenizers/index.ts";
-import { loadModel } from "../../models/checkpoint.ts";
+import { loadModel, readModelAbout, trainedPrecision } from "../../models/checkpoint.ts";
 import { generate } from "../../models/generate.ts";
 import type { Plan } from "../../pipeline/planner.ts";
 import { selectNodes, upstreamOf } from "../../pipeline/selection.ts";
@@ -37,10 +37,13 @@ export async function sample(stage: string, prompt: string, options: SampleOptio
   const model = findUpstream(lab, plan, node.id, "model");
   const tokenizer = findUpstream(lab, plan, node.id, "tokenizer");
   const folder = lab.store.stagingFolder("sample");
-  const backend = await openBackend(options.device, { threads: 1, warn: (text) => process.stderr.write(`${text}\n`) });
+  let backend: Backend | undefined;
   try {
     lab.store.materialise(model, path.join(folder, "model"), { readOnly: true });
     lab.store.materialise(tokenizer, path.join(folder, "tokenizer"), { readOnly: true });
+    const precision = trainedPrecision(readModelAbout(path.join(folder, "model")));
+    const warn = (text: string) => process.stderr.write(`${text}\n`);
+    backend = await openBackend(options.device, { threads: 1, precision, warn });
     const encoder = loadTokenizer(path.join(folder, "tokenizer"));
     const loaded = await loadModel(path.join(folder, "model"), backend);
     const start = Int32Array.from([encoder.endOfText, ...encoder.encode(prompt)]);
@@ -62,7 +65,7 @@ export async function sample(stage: string, prompt: string, options: SampleOptio
     else process.stdout.write(`${text.decode()}\n`);
     return 0;
   } finally {
-    backend.close();
+    backend?.close();
     lab.store.removeFolder(folder);
   }
 }

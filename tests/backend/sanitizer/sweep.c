@@ -8,49 +8,13 @@
 #include <unistd.h>
 
 #include "../../../src/backend/cpu/kernels.c"
+#include "exact-buffers.h"
 
 stlm_context *stlm_create(int threads);
 void stlm_destroy(stlm_context *context);
 void stlm_rope_table(float *table, int positions, int D, double base);
 
-#define MAX_HELD 16
-static void *held[MAX_HELD];
-static int held_count;
-static unsigned state = 12345;
-
-static float *reals(size_t count) {
-  float *p = malloc(count * sizeof *p);
-  held[held_count++] = p;
-  for (size_t i = 0; i < count; i++) {
-    state = state * 1664525u + 1013904223u;
-    p[i] = (float)(state >> 8) / 8388608.0f - 1.0f;
-  }
-  return p;
-}
-
-static int32_t *ids(int count, int limit) {
-  int32_t *p = malloc((size_t)count * sizeof *p);
-  held[held_count++] = p;
-  for (int i = 0; i < count; i++) {
-    state = state * 1664525u + 1013904223u;
-    p[i] = (int32_t)((state >> 8) % (unsigned)limit);
-  }
-  return p;
-}
-
-static void release(void) {
-  while (held_count > 0) free(held[--held_count]);
-}
-
 #define NAME(kernel) PASTE(stlm_##kernel, ISA_NAME)
-#define CHECK(call) \
-  do { \
-    if ((call) != 0) { \
-      fprintf(stderr, "failed: %s\n", #call); \
-      exit(1); \
-    } \
-    release(); \
-  } while (0)
 
 static void products(stlm_context *c, int M, int N, int K) {
   const size_t m = (size_t)M, n = (size_t)N, k = (size_t)K;
@@ -71,13 +35,13 @@ static void rows(stlm_context *c, int N, int C) {
   CHECK(NAME(swiglu_gradient)(c, reals(2 * n * w), reals(n * w), reals(2 * n * w), N, C));
   CHECK(NAME(column_sum)(c, reals(w), reals(n * w), N, C));
   const int V = 2 * N + 3;
-  CHECK(NAME(embedding)(c, reals(n * w), reals((size_t)V * w), ids(N, V), reals(n * w), N, N, C));
+  CHECK(NAME(embedding)(c, reals(n * w), reals((size_t)V * w), ids(N, V), reals((n + 2) * w), 2, N, N, C));
   CHECK(NAME(embedding_gradient)(c, reals((size_t)V * w), reals(n * w), reals(n * w), ids(N, V), N, N, C));
   CHECK(NAME(head_loss)(c, reals(n), reals(n * w), reals((size_t)V * w), ids(N, V), N, C, V, reals(n * w), reals((size_t)V * w), 1.0f / (float)N));
   CHECK(NAME(head_loss)(c, reals(n), reals(n * w), reals((size_t)V * w), ids(N, V), N, C, V, NULL, NULL, 1.0f));
 }
 
-static void elements(stlm_context *c, int64_t length) {
+static void each_number(stlm_context *c, int64_t length) {
   const size_t n = (size_t)length;
   CHECK(NAME(gelu)(c, reals(n), reals(n), length));
   CHECK(NAME(gelu_gradient)(c, reals(n), reals(n), reals(n), length));
@@ -94,7 +58,7 @@ static void heads(stlm_context *c, int B, int T, int Hkv, int group, int D) {
   const int H = Hkv * group;
   const size_t width = (size_t)((H + 2 * Hkv) * D), y = (size_t)(B * T * H * D), qkv = (size_t)(B * T) * width;
   for (int dropout = 0; dropout < 2; dropout++) {
-    CHECK(NAME(attention)(c, reals(y), reals((size_t)(B * H * T)), reals(qkv), B, T, H, Hkv, D, 0.3f, dropout, 1, 3, 4, 5, 0x30000000u, 1.2f));
+    CHECK(NAME(attention)(c, reals(y), reals((size_t)(B * H * T)), reals(qkv), NULL, 0, 0, B, T, H, Hkv, D, 0.3f, dropout, 1, 3, 4, 5, 0x30000000u, 1.2f));
     CHECK(NAME(attention_gradient)(c, reals(qkv), reals(y), reals(y), reals((size_t)(B * H * T)), reals(qkv), B, T, H, Hkv, D, 0.3f, dropout, 1, 3, 4, 5, 0x30000000u, 1.2f));
   }
   float *table = reals((size_t)(T + 2) * 2 * (size_t)D);
@@ -109,13 +73,13 @@ static void sweep(stlm_context *c, int count) {
       products(c, sizes[i], sizes[j], sizes[(i + j) % count]);
       rows(c, sizes[i], sizes[j]);
     }
-    elements(c, sizes[i]);
+    each_number(c, sizes[i]);
     heads(c, 1 + i % 2, sizes[i], 1 + i % 3, 1 + i % 2, 2 * (1 + 5 * i % 18));
   }
   products(c, 30, 40, 1100);
   products(c, 33, 1, 1024);
   rows(c, 290, 19);
-  elements(c, 33001);
+  each_number(c, 33001);
 }
 
 // argv[1]: how many of the sizes above to combine; fewer where the arithmetic is emulated.
@@ -123,14 +87,14 @@ int main(int argc, char **argv) {
   const int count = argc > 1 ? atoi(argv[1]) : 3;
   for (int threads = 1; threads <= 9; threads += 4) {
     stlm_context *context = stlm_create(threads);
-    if (threads == 9) elements(context, 70001);
+    if (threads == 9) each_number(context, 70001);
     else sweep(context, count);
     if (threads == 5) {
       // A child has the caller's memory but not its threads: it must neither wait for them nor end them.
       const pid_t child = fork();
       if (child == 0) {
         alarm(60);
-        elements(context, 70001);
+        each_number(context, 70001);
         stlm_destroy(context);
         _exit(0);
       }
