@@ -3,11 +3,18 @@
 import * as fc from "fast-check";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { fromBf16, toBf16 } from "../../../src/backend/cuda/bf16.ts";
+import type { CudaMemory } from "../../../src/backend/cuda/buffer.ts";
 import type { CudaDevice } from "../../../src/backend/cuda/device.ts";
 import { addition, DriverRig, driverUnavailable, isSimulated, scaling } from "./driver-rig.ts";
 
 const missing = driverUnavailable();
 if (missing) console.error(`The driver layer is not tested: ${missing}`);
+
+interface Step {
+  readonly left: number;
+  readonly right: number;
+  readonly drop: number | null;
+}
 
 const ramp = (length: number, factor = 1) => Float32Array.from({ length }, (_, i) => factor * (i - 3));
 
@@ -266,6 +273,42 @@ describe.skipIf(missing)("the cuda device on the simulated driver", () => {
       const words = device.read(y, 0, 32) as Float32Array;
       expect(fromBf16(new Uint16Array(words.buffer))).toEqual(ramp(64, 4));
     });
+  });
+
+  /** Each step makes a buffer from two that are alive, and may give one back; at the end all flow into `result`. */
+  const perform = (steps: readonly Step[], result: CudaMemory) => {
+    const { length } = result;
+    let alive = [result];
+    for (const { left, right, drop } of steps) {
+      const made = device.allocate("f32", length);
+      device.launcher.launch(addition(made, alive[left % alive.length]!, alive[right % alive.length]!, length));
+      device.launcher.launch(scaling(made, made, 0.75, length));
+      alive.push(made);
+      const dropped = drop === null ? result : alive[drop % alive.length]!;
+      if (dropped === result) continue;
+      device.free(dropped);
+      alive = alive.filter((buffer) => buffer !== dropped);
+    }
+    for (const buffer of alive.slice(1)) {
+      device.launcher.launch(addition(result, result, buffer, length));
+      device.free(buffer);
+    }
+  };
+
+  test("any program of kernels on temporary buffers gives the same bits recorded as done at once", () => {
+    const step = fc.record({ left: fc.nat(), right: fc.nat(), drop: fc.option(fc.nat()) });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 25 }), (steps) => {
+        const [atOnce, recorded] = [upload(ramp(300, 1 / 7)), upload(ramp(300, 1 / 7))];
+        for (let i = 0; i < 2; i++) perform(steps, atOnce);
+        const recording = device.record(() => perform(steps, recorded));
+        for (let i = 0; i < 2; i++) recording.replay();
+        recording.close();
+        expect(device.read(recorded)).toEqual(device.read(atOnce));
+        for (const buffer of [atOnce, recorded]) device.free(buffer);
+      }),
+      { numRuns: 40 },
+    );
   });
 
   test.skipIf(!isSimulated)("a graph is captured once and replayed with one call", () => {
