@@ -1,15 +1,22 @@
-// Faults that are easy to make in a kernel and hard to see on a GPU, as replacements in the sources. Each must be noticed by the
-// comparison with the reference under all schedules; the mutation test plants them one at a time.
+// Plants faults in the kernels of matrix products, one at a time, that are easy to make and hard to see on a GPU, and demands that the
+// comparison with the reference notices each: a suite that passes with a missing barrier would prove nothing.
 
-export interface Fault {
+import { describe, expect, test } from "vitest";
+import { readKernelFile } from "../../../src/backend/cuda/kernel-files.ts";
+import { type GemmCase, gemmError, runGemm, sumOfSplits } from "./gemm-cases.ts";
+import { MODES, SimulatorLauncher, simulatorUnavailable } from "./simulator-launcher.ts";
+
+const unavailable = simulatorUnavailable();
+
+interface Fault {
   readonly what: string;
-  /** The source that is changed; the kernel file that is compiled is this or includes it. */
+  /** The source that is changed: gemm.cu or what it includes. */
   readonly source: string;
   readonly find: string;
   readonly replace: string;
 }
 
-export const GEMM_FAULTS: readonly Fault[] = [
+const FAULTS: readonly Fault[] = [
   {
     what: "no barrier after the wait in the loop",
     source: "gemm.cu",
@@ -120,44 +127,50 @@ export const GEMM_FAULTS: readonly Fault[] = [
   },
 ];
 
-export const ATTENTION_FAULTS: readonly Fault[] = [
-  {
-    what: "no barrier before a tile of keys is overwritten",
-    source: "attention.cu",
-    find: "multiply_add<BK, HD>(sum, s, values[i & 1]);\n    __syncthreads();",
-    replace: "multiply_add<BK, HD>(sum, s, values[i & 1]);",
-  },
-  {
-    what: "no barrier after a tile has arrived",
-    source: "attention.cu",
-    find: "cp_async_wait<1>();\n    __syncthreads();",
-    replace: "cp_async_wait<1>();",
-  },
-  {
-    what: "a wait that leaves the tile pending",
-    source: "attention.cu",
-    find: "cp_async_wait<1>();",
-    replace: "cp_async_wait<2>();",
-  },
-  {
-    what: "a causal mask that is off by one",
-    source: "attention.cu",
-    find: "(e & 1) > row + g + 8 * (e >> 1)",
-    replace: "(e & 1) >= row + g + 8 * (e >> 1)",
-  },
+/** Every edge, splits, both operands both ways; sums longer than the pipeline. */
+const PRODUCTS: readonly GemmCase[] = [
+  { M: 70, N: 77, K: 205, transposeB: true, tile: { shape: "64x64", splits: 1 } },
+  { M: 70, N: 77, K: 205, transposeA: true, cType: "f32", accumulate: true, tile: { shape: "64x64", splits: 2 } },
 ];
 
-export const NORM_FAULTS: readonly Fault[] = [
-  {
-    what: "no barrier before the warps' sums are added up",
-    source: "rms-norm.cu",
-    find: "  __syncthreads();\n  for (int c = threadIdx.x; c < C;",
-    replace: "  for (int c = threadIdx.x; c < C;",
-  },
-  {
-    what: "no barrier before partial sums are added up",
-    source: "reductions.cu",
-    find: "sums[group][lane] = sum;\n  __syncthreads();",
-    replace: "sums[group][lane] = sum;",
-  },
-];
+function holdProducts(device: SimulatorLauncher): void {
+  for (const shape of PRODUCTS) {
+    let first: Float32Array | undefined;
+    for (const mode of MODES) {
+      device.setMode(mode);
+      const result = runGemm(device, shape);
+      if (first) expect(result).toEqual(first);
+      else expect(gemmError(shape, result)).toBeLessThan(1);
+      first ??= result;
+    }
+  }
+  const split: GemmCase = { M: 9, N: 16, K: 320, cType: "f32", transposeB: true, tile: { shape: "64x64", splits: 5 } };
+  expect(runGemm(device, split)).toEqual(sumOfSplits(device, split));
+}
+
+/** The kernels that the cases use, compiled without optimisation: a fault costs one short compilation. */
+async function openWith(fault?: Fault): Promise<SimulatorLauncher> {
+  const instances = readKernelFile("gemm.cu").replace(/^GEMM\((?!gemm_(nt|tn)_64x64).*\n/gm, "");
+  const sources: Record<string, string> = { "gemm.cu": instances };
+  if (fault) {
+    const text = sources[fault.source] ?? readKernelFile(fault.source);
+    expect(text.split(fault.find).length - 1, `the text to replace in ${fault.source}: ${fault.find}`).toBe(1);
+    sources[fault.source] = text.replace(fault.find, fault.replace);
+  }
+  return SimulatorLauncher.open({ kernels: ["gemm.cu"], sources, optimisation: 0 });
+}
+
+describe.skipIf(unavailable)(`products with faults${unavailable ? ` (skipped: ${unavailable})` : ""}`, () => {
+  test("none: the same comparison passes", async () => {
+    holdProducts(await openWith());
+  }, 120_000);
+
+  test.each(FAULTS)(
+    "$what",
+    async (fault) => {
+      const device = await openWith(fault);
+      expect(() => holdProducts(device)).toThrow();
+    },
+    120_000,
+  );
+});
