@@ -10,6 +10,7 @@ import type { TuningBench } from "./gemm/autotune.ts";
 import { refreshCopy } from "./launch/elementwise.ts";
 import type { Launch, Launcher, LibraryCall } from "./launcher.ts";
 import { Issuer, type Operation } from "./operation.ts";
+import type { KernelTimes } from "./profile.ts";
 import { Trace } from "./trace.ts";
 import { Transfers } from "./transfer.ts";
 import { Workspace } from "./workspace.ts";
@@ -20,6 +21,8 @@ export interface DeviceOptions {
   readonly check?: boolean;
   /** False: recordings are issued one by one even where the driver has graphs. */
   readonly graphs?: boolean;
+  /** Gets the time of every operation; recordings are then issued one by one. */
+  readonly profile?: KernelTimes | undefined;
 }
 
 export class CudaDevice {
@@ -50,7 +53,9 @@ export class CudaDevice {
     this.pool = new DevicePool(driver);
     this.kernels = new KernelTable(driver, options.modules);
     const check = options.check ?? false;
-    this.issuer = new Issuer({ driver, stream: this.stream, kernels: this.kernels, check });
+    const { profile } = options;
+    profile?.attach(this.stream);
+    this.issuer = new Issuer({ driver, stream: this.stream, kernels: this.kernels, check, profile });
     this.workspace = new Workspace(this.pool);
     this.transfers = new Transfers(driver, this.stream);
     this.launcher = {
@@ -217,6 +222,7 @@ export class CudaDevice {
     const { driver } = this;
     driver.status("cuStreamSynchronize", this.stream.handle);
     this.transfers.close();
+    this.options.profile?.detach();
     for (const buffer of this.live) buffer.retire();
     this.live.clear();
     this.pool.close();
@@ -233,7 +239,8 @@ export class CudaDevice {
     let isClosed = false;
     try {
       this.issuer.prepare(operations);
-      if (this.options.graphs !== false && !this.options.check) graph = this.stream.capture(issue);
+      const { graphs = true, check, profile } = this.options;
+      if (graphs && !check && !profile) graph = this.stream.capture(issue);
     } catch (error) {
       if (arena !== undefined) this.pool.free(arena);
       throw error;

@@ -6,7 +6,7 @@ import { formatBytes } from "../../util/format.ts";
 import type { Backend } from "../backend.ts";
 import { classOf, openTable } from "./class.ts";
 import { CudaDevice } from "./device.ts";
-import { type CublasLt, openCublasLt } from "./driver/cublaslt.ts";
+import { openCublasLt } from "./driver/cublaslt.ts";
 import { chooseDevice, type Driver, openDriver } from "./driver/driver.ts";
 import { cudaVersion, type ModuleSource } from "./driver/modules.ts";
 import { openNvml } from "./driver/nvml.ts";
@@ -17,6 +17,7 @@ import type { GemmTable } from "./gemm/table.ts";
 import { cudaKernels } from "./kernels.ts";
 import { type GemmProvider, ownGemm } from "./launch/gemm.ts";
 import { peakFlopsOf } from "./peak-flops.ts";
+import type { KernelTimes } from "./profile.ts";
 import { kernelDigest, shippedModules } from "./shipped.ts";
 
 export interface CudaOptions {
@@ -26,6 +27,8 @@ export interface CudaOptions {
   readonly graphs?: boolean | undefined;
   /** Waits after every kernel, so that a fault names it. Default: whether STLM_CUDA_CHECK is set. */
   readonly check?: boolean | undefined;
+  /** Gets the time of every kernel; recorded work is then issued call by call. For measuring. */
+  readonly profile?: KernelTimes | undefined;
   /** Kernels instead of the package's PTX; for tests. */
   readonly modules?: readonly ModuleSource[] | undefined;
 }
@@ -43,6 +46,7 @@ export async function createCudaBackend(options: CudaOptions = {}): Promise<Back
     modules,
     check,
     graphs: options.graphs ?? true,
+    profile: options.profile,
   });
   try {
     return open(driver, device, kernelDigest(modules), options.gemm);
@@ -73,6 +77,9 @@ function open(driver: Driver, device: CudaDevice, kernels: string, wanted: GemmC
     ...(driverVersion === undefined ? [] : [`driver ${driverVersion}`]),
     products,
   ];
+  const lt = library && new CublasLtGemm(library, ownGemm);
+  const provider = providerFor(choice, device, lt, table);
+  const algorithms = () => (choice === "cublaslt" ? lt?.used() : table?.used());
   return {
     info: {
       name: "cuda",
@@ -82,7 +89,7 @@ function open(driver: Driver, device: CudaDevice, kernels: string, wanted: GemmC
     },
     precision: "bf16",
     activations: "bf16",
-    kernels: cudaKernels(device, providerFor(choice, device, library, table)),
+    kernels: cudaKernels(device, provider),
     allocate: (dtype, length) => device.allocate(dtype, length),
     free: (buffer) => device.free(buffer),
     write: (buffer, values, offset) => device.write(buffer, values, offset),
@@ -96,7 +103,8 @@ function open(driver: Driver, device: CudaDevice, kernels: string, wanted: GemmC
         gpu: description.name,
         kernels,
         ...(driverVersion === undefined ? {} : { driver: driverVersion }),
-        ...(table === undefined ? {} : { gemm_algorithms: table.used() }),
+        gemm: choice === "own" ? choice : `${choice}, cuBLASLt ${library?.version}`,
+        ...(algorithms() === undefined ? {} : { gemm_algorithms: algorithms()! }),
         ...(now === undefined || energyAtStart === undefined ? {} : { energy_joules: now - energyAtStart }),
       };
     },
@@ -111,10 +119,9 @@ function open(driver: Driver, device: CudaDevice, kernels: string, wanted: GemmC
 function providerFor(
   choice: GemmChoice,
   device: CudaDevice,
-  library: CublasLt | undefined,
+  lt: CublasLtGemm | undefined,
   table: GemmTable | undefined,
 ): GemmProvider {
-  const lt = library && new CublasLtGemm(library, ownGemm);
   if (choice === "own" || (choice === "cublaslt" && !lt)) return ownGemm;
   return choice === "cublaslt" ? lt! : new TunedGemm(lt, table!, device.bench());
 }

@@ -6,6 +6,7 @@ import type { Driver } from "./driver/driver.ts";
 import type { KernelTable } from "./driver/modules.ts";
 import type { Stream } from "./driver/stream.ts";
 import type { KernelArgument, Launch, LibraryCall } from "./launcher.ts";
+import type { KernelTimes } from "./profile.ts";
 
 export type Operation =
   | { readonly kind: "launch"; readonly launch: Launch }
@@ -44,6 +45,12 @@ export function relocated(operation: Operation, relocate: (address: bigint) => b
   }
 }
 
+/** The kernel's name, or what else is done. */
+function nameOf(operation: Operation): string {
+  if (operation.kind === "launch") return operation.launch.kernel;
+  return operation.kind === "call" ? operation.call.name : "cuMemsetD8Async";
+}
+
 /** CUDA allows 4,096 bytes of parameters; each takes 8 here, whatever its size. */
 const MOST_ARGUMENTS = 512;
 
@@ -53,6 +60,8 @@ export interface IssuerOptions {
   readonly kernels: KernelTable;
   /** Wait after every operation, so that a fault names its kernel. */
   readonly check: boolean;
+  /** Gets the time of every operation. */
+  readonly profile?: KernelTimes | undefined;
 }
 
 /** Hands operations to the driver at once. */
@@ -75,11 +84,17 @@ export class Issuer implements OperationQueue {
   }
 
   add(operation: Operation): void {
-    const { driver, stream, check } = this.options;
+    const { stream, check, profile } = this.options;
+    if (profile) profile.measure(nameOf(operation), () => this.issue(operation));
+    else this.issue(operation);
+    if (check) stream.synchronize();
+  }
+
+  private issue(operation: Operation): void {
+    const { driver, stream } = this.options;
     if (operation.kind === "launch") this.launch(operation.launch);
     else if (operation.kind === "call") operation.call.issue(operation.call.addresses, stream.handle);
     else driver.call("cuMemsetD8Async", operation.address, operation.value, operation.bytes, stream.handle);
-    if (check) stream.synchronize();
   }
 
   private launch({ kernel, grid, threads, sharedBytes = 0, args }: Launch): void {

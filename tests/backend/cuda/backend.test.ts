@@ -59,7 +59,11 @@ describe.skipIf(missing)("the cuda device", () => {
     expect([precision, activations]).toEqual(["bf16", "bf16"]);
     expect(info.determinismClass).toBe("cuda-bf16-sm_80x4-own");
     expect(info.description).toBe("cuda (CUDA simulator, sm_80, 1.07 GB, CUDA 13.0, own matrix products)");
-    expect(measures?.()).toEqual({ gpu: "CUDA simulator", kernels: expect.stringMatching(/^[0-9a-f]{16}$/) });
+    expect(measures?.()).toEqual({
+      gpu: "CUDA simulator",
+      gemm: "own",
+      kernels: expect.stringMatching(/^[0-9a-f]{16}$/),
+    });
   });
 
   test("the class that planning puts into keys is that of the device when it is open", async () => {

@@ -32,18 +32,25 @@ export class Stream {
 
   /** Milliseconds that the GPU takes for what `work` queues; waits for it. */
   time(work: () => void): number {
-    const { driver } = this;
-    const [start, end] = [driver.make("cuEventCreate", EVENT_TIMING), driver.make("cuEventCreate", EVENT_TIMING)];
+    const start = this.timedMark();
     try {
-      driver.call("cuEventRecord", start, this.handle);
       work();
-      driver.call("cuEventRecord", end, this.handle);
-      driver.call("cuEventSynchronize", end);
-      driver.call("cuEventElapsedTime", driver.out.address, start, end);
-      return driver.out.view.getFloat32(0, true);
+      const end = this.timedMark();
+      try {
+        return start.until(end);
+      } finally {
+        end.close();
+      }
     } finally {
-      for (const event of [start, end]) driver.status("cuEventDestroy_v2", event);
+      start.close();
     }
+  }
+
+  /** A mark whose distance to another one can be asked for. */
+  timedMark(): TimedMark {
+    const event = this.driver.make("cuEventCreate", EVENT_TIMING);
+    this.driver.call("cuEventRecord", event, this.handle);
+    return new TimedMark(this.driver, event);
   }
 
   /**
@@ -111,6 +118,25 @@ export class Event {
   private finish(): void {
     this.reached = true;
     this.release();
+  }
+}
+
+export class TimedMark {
+  constructor(
+    private readonly driver: Driver,
+    private readonly handle: bigint,
+  ) {}
+
+  /** Milliseconds of the GPU from this mark to a later one; waits for that. */
+  until(later: TimedMark): number {
+    const { driver } = this;
+    driver.call("cuEventSynchronize", later.handle);
+    driver.call("cuEventElapsedTime", driver.out.address, this.handle, later.handle);
+    return driver.out.view.getFloat32(0, true);
+  }
+
+  close(): void {
+    this.driver.status("cuEventDestroy_v2", this.handle);
   }
 }
 

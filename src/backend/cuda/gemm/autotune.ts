@@ -3,7 +3,7 @@
 import type { LtPlan } from "../driver/cublaslt.ts";
 import { type GemmArgs, type GemmProvider, gemmCandidates, ownGemm } from "../launch/gemm.ts";
 import type { Launcher } from "../launcher.ts";
-import type { CublasLtGemm } from "./cublaslt.ts";
+import { type CublasLtGemm, shapeOf } from "./cublaslt.ts";
 import type { GemmTable } from "./table.ts";
 
 /** Enough to see past a clock that rises: the first runs do not count. */
@@ -84,13 +84,4 @@ export class TunedGemm implements GemmProvider {
     const times = Array.from({ length: TIMED_RUNS }, () => this.bench.time(work));
     return times.sort((a, b) => a - b)[Math.floor(TIMED_RUNS / 2)]!;
   }
-}
-
-/** Everything that decides which algorithm is fastest: `4096x512x1536 nt bf16 ld 1536 1536 512`. */
-export function shapeOf(args: GemmArgs): string {
-  const form = `${args.transposeA ? "t" : "n"}${args.transposeB ? "t" : "n"}`;
-  const added = args.accumulate ? " accumulated" : args.residual === undefined ? "" : " residual";
-  const bias = args.bias === undefined ? "" : " bias";
-  const { M, N, K, lda, ldb, ldc, cType } = args;
-  return `${M}x${N}x${K} ${form} ${cType} ld ${lda} ${ldb} ${ldc}${added}${bias}`;
 }
