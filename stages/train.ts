@@ -21,8 +21,8 @@ import { scheduleNames } from "../src/train/schedules.ts";
 import { Trainer } from "../src/train/trainer.ts";
 import { canonicalJson, prettyCanonicalJson } from "../src/util/canonical-json.ts";
 
-/** Tokens computed at once where `microBatch` is not given: enough to keep matrix products busy on a CPU. */
-const MICRO_BATCH_TOKENS = 2048;
+/** Tokens computed at once where `microBatch` is not given: enough to keep matrix products busy on a CPU, and on a GPU. */
+const MICRO_BATCH_TOKENS = { reference: 2048, cpu: 2048, cuda: 16_384 };
 
 const params = z
   .strictObject({
@@ -34,7 +34,7 @@ const params = z
       .int()
       .min(1)
       .optional()
-      .describe("Sequences computed at once; as many as fit 2,048 tokens where not given"),
+      .describe("Sequences computed at once; as many as fit 2,048 tokens, or 16,384 on a GPU, where not given"),
     learningRate: z.number().positive(),
     minLearningRate: z.number().min(0).describe("Where the schedule ends"),
     warmupSteps: z.int().min(0),
@@ -49,7 +49,10 @@ const params = z
     evalTokens: z.int().min(1).default(16_384).describe("Least size of that slice; whole leading documents"),
     checkpointEvery: z.int().min(1).default(100).describe("Steps between checkpoints"),
     maxLoss: z.number().positive().optional().describe("A loss above this after the warm-up ends the run as diverged"),
-    precision: z.literal("f32").default("f32"),
+    precision: z
+      .enum(["f32", "bf16"])
+      .default("f32")
+      .describe("bf16: products of bfloat16, the rest in float32; --device auto then takes a GPU where there is one"),
   })
   .refine((params) => params.minLearningRate <= params.learningRate, {
     path: ["minLearningRate"],
@@ -75,14 +78,16 @@ export default defineStage({
     }
     const shards = openShards(inputs.shards.path());
     const { vocabSize, endOfText, tokenizer } = shards.manifest;
-    const backend = await openBackend(device, { threads, warn: (message) => log.warn(message) });
+    const { precision } = params;
+    const backend = await openBackend(device, { threads, precision, warn: (message) => log.warn(message) });
     try {
       const config = { ...params.model, vocabSize };
       requireParameterCount(config);
       const model = new Transformer(config);
       model.allocate(backend, { seed, gradients: true });
       const { contextWindow } = config;
-      const microBatch = params.microBatch ?? Math.max(1, Math.floor(MICRO_BATCH_TOKENS / contextWindow));
+      const microBatch =
+        params.microBatch ?? Math.max(1, Math.floor(MICRO_BATCH_TOKENS[backend.info.name] / contextWindow));
       const { dropoutSchedule } = params;
       if (dropoutSchedule && hasNoEffect(dropoutSchedule, params.steps)) {
         log.warn(`dropoutSchedule asks for the same dropout at all ${params.steps} steps`);
