@@ -7,14 +7,13 @@ __device__ __forceinline__ float logistic(float x) { return 1.0f / (1.0f + expf(
 /** Distribution function of the standard normal; by erfc, so that it keeps its digits far to the left. */
 __device__ __forceinline__ float normal_cdf(float x) { return 0.5f * erfcf(x * -0.70710678f); }
 
-/** body(width, row, column) for all of (N, F) over the whole grid. */
+/** body(width, row, column) for all of (N, F), fewer than 2^31 elements, over the whole grid. */
 template <class T, class Body>
 __device__ __forceinline__ void for_matrix(u32 N, u32 F, bool aligned, Body body) {
   constexpr int P = Packet<T>::width;
-  const u64 thread = (u64)blockIdx.x * blockDim.x + threadIdx.x, threads = (u64)gridDim.x * blockDim.x;
-  const u32 columns = aligned ? F / P : F;
-  for (u64 i = thread; i < (u64)N * columns; i += threads) {
-    const u32 n = (u32)(i / columns), f = (u32)(i - (u64)n * columns);
+  const u32 columns = aligned ? F / P : F, all = N * columns;
+  for (u32 i = blockIdx.x * blockDim.x + threadIdx.x; i < all; i += gridDim.x * blockDim.x) {
+    const u32 n = i / columns, f = i - n * columns;
     if (aligned) {
       body(Width<P>(), n, f * P);
     } else {
