@@ -1,8 +1,7 @@
 // The plan as rows: what `status` and `repro --dry-run` print.
 
 import { deviceClassOf, resolveDevice } from "../backend/index.ts";
-import type { Pipeline } from "../pipeline/node.ts";
-import { describeReason, type Plan, type PlannedNode, planPipeline } from "../pipeline/planner.ts";
+import { describeReason, type Plan, type PlannedNode, type PlanOptions, planPipeline } from "../pipeline/planner.ts";
 import type { Lab } from "./lab.ts";
 
 export type DeviceChoice = "auto" | "cpu" | "cuda" | "reference";
@@ -18,7 +17,7 @@ export async function planLab(
   { pipeline, store }: Lab,
   options: { device: DeviceChoice; force?: boolean; targets?: readonly string[] },
 ): Promise<Plan> {
-  const device = deviceFor(pipeline, options.device);
+  const device = devicesFor(options.device);
   return planPipeline({
     pipeline,
     store,
@@ -29,15 +28,13 @@ export async function planLab(
   });
 }
 
-/** The device that a choice means for these stages: `auto` takes the GPU, where there is one, if any of them computes in bf16. Throws a UserError for a GPU that cannot be used. */
-export function deviceFor(pipeline: Pipeline, choice: DeviceChoice): ReturnType<typeof resolveDevice> {
-  const wantsBf16 = pipeline.nodes.some(
-    ({ work, params }) => work.kind === "module" && work.module.definition.device && params["precision"] === "bf16",
-  );
-  const device = resolveDevice(choice, wantsBf16 ? "bf16" : "f32");
-  // Throws where the machine lacks it: before anything runs, not when the first stage needs it.
-  if (device === "cuda") deviceClassOf(device);
-  return device;
+/**
+ * The device of each stage: the one that was named, or, for `auto`, the GPU for what computes in bf16, where there is one. Throws a
+ * UserError where a GPU was named and cannot be used: before anything runs, not when the first stage needs it.
+ */
+export function devicesFor(choice: DeviceChoice): PlanOptions["device"] {
+  if (choice === "cuda") deviceClassOf(choice);
+  return choice === "auto" ? (precision) => resolveDevice("auto", precision) : choice;
 }
 
 export function planRows(plan: Plan): PlanRow[] {

@@ -9,7 +9,7 @@ import type { Failed, Outcome, RunEvent, Skipped } from "./events.ts";
 import { nativeHolds } from "./fingerprint.ts";
 import { noteInstances } from "./instances.ts";
 import { Journal } from "./journal.ts";
-import { actionPreimage, stageKey } from "./key.ts";
+import { actionPreimage, deviceOf, stageKey } from "./key.ts";
 import type { StageNode } from "./node.ts";
 import { type PlanContext, type PlanOptions, planContext, planNode, type Settled, type Stale } from "./planner.ts";
 import { publishReports } from "./publish.ts";
@@ -76,8 +76,9 @@ class Run {
     this.context = planContext(options);
     this.jobs = Math.max(1, options.jobs ?? os.availableParallelism());
     this.signal = AbortSignal.any([this.halt.signal, ...(options.signal ? [options.signal] : [])]);
-    this.freeGpus = options.device === "cuda" ? [...(options.gpus ?? visibleGpus())] : [];
-    checkGpus(this.nodes, options.device === "cuda" ? this.freeGpus.length : Number.POSITIVE_INFINITY);
+    const onGpus = this.nodes.filter((node) => deviceOf(node, options.device) === "cuda");
+    this.freeGpus = onGpus.length > 0 ? [...(options.gpus ?? visibleGpus())] : [];
+    checkGpus(onGpus, this.freeGpus.length);
   }
 
   async toEnd(): Promise<void> {
@@ -180,22 +181,22 @@ class Run {
     this.ready.sort((a, b) => length(b) - length(a));
     for (const planned of [...this.ready]) {
       if (this.running.size >= this.jobs) return;
-      const gpus = gpusOf(planned.node);
-      if (this.options.device === "cuda" && gpus > this.freeGpus.length) continue;
-      this.launch(planned, this.options.device === "cuda" ? this.freeGpus.splice(0, gpus) : []);
+      const gpus = deviceOf(planned.node, this.options.device) === "cuda" ? gpusOf(planned.node) : 0;
+      if (gpus > this.freeGpus.length) continue;
+      this.launch(planned, this.freeGpus.splice(0, gpus));
     }
   }
 
   private launch(planned: Stale, gpus: readonly string[]): void {
     const { node } = planned;
-    const { pipeline, store, device, dataDir, graceMs } = this.options;
+    const { pipeline, store, dataDir, graceMs } = this.options;
     this.journal ??= Journal.begin(store, this.options);
     const abreast = Math.min(this.jobs, this.running.size + this.ready.length);
     this.ready.splice(this.ready.indexOf(planned), 1);
     const place: StagePlace = {
       store,
       pipeline,
-      device,
+      device: deviceOf(node, this.options.device),
       dataDir,
       threads: Math.max(1, Math.floor(os.availableParallelism() / abreast)),
       gpus: gpus.length > 0 ? gpus : undefined,

@@ -26,7 +26,7 @@ export class Journal {
     const { digest } = log.append({
       kind: "run",
       profile: pipeline.profile,
-      device,
+      device: typeof device === "string" ? device : "auto", // each stage's own record says which it was
       version: packageVersion(),
       targets: [...(targets ?? [])],
       force: force === true,

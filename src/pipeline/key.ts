@@ -57,10 +57,22 @@ export interface ActionPreimage {
 
 const RUNTIME = `node${process.versions.node.split(".")[0]}`;
 
+/** One device for all stages, or the device for the precision in which a stage computes. */
+export type DeviceChoice = DeviceName | ((precision: Precision) => DeviceName);
+
+/** The device that a stage runs on. A command says nothing of precision: f32. */
+export function deviceOf(node: StageNode, choice: DeviceChoice): DeviceName {
+  return typeof choice === "string" ? choice : choice(precisionOf(node));
+}
+
+function precisionOf({ work, params }: StageNode): Precision {
+  return (work.kind === "module" ? work.module.definition.precision?.(params) : undefined) ?? "f32";
+}
+
 export interface KeyContext {
   /** The lab, where a command's deps lie. */
   readonly root: string;
-  readonly device: DeviceName;
+  readonly device: DeviceChoice;
   /** The class of machines on which `device` gives equal bytes, `cpu-x64`. */
   readonly deviceClass: (device: DeviceName, precision: Precision) => string;
   /** Digest of a file by its absolute path, from a memory perhaps. Default: the file is read. */
@@ -83,7 +95,6 @@ export function actionPreimage(node: StageNode, inputs: ActionPreimage["inputs"]
     };
   }
   const { use, code, definition } = node.work.module;
-  const precision = definition.precision?.(node.params) ?? "f32";
   const files = filesRead(node, context);
   return {
     version: 1,
@@ -95,7 +106,7 @@ export function actionPreimage(node: StageNode, inputs: ActionPreimage["inputs"]
     ...(definition.seeded ? { seed: node.seed } : {}),
     determinism: definition.determinism,
     ...(definition.device
-      ? { device: { class: context.deviceClass(context.device, precision) }, runtime: RUNTIME }
+      ? { device: { class: context.deviceClass(deviceOf(node, context.device), precisionOf(node)) }, runtime: RUNTIME }
       : {}),
   };
 }

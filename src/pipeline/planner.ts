@@ -5,7 +5,14 @@ import type { ActionRecord, Store } from "../store/store.ts";
 import { type Digest, shortDigest } from "../util/digest.ts";
 import { FileDigests } from "./file-digests.ts";
 import { readInstances } from "./instances.ts";
-import { type ActionPreimage, actionPreimage, type KeyContext, type NamedInput, stageKey } from "./key.ts";
+import {
+  type ActionPreimage,
+  actionPreimage,
+  type DeviceChoice,
+  type KeyContext,
+  type NamedInput,
+  stageKey,
+} from "./key.ts";
 import type { ArtifactRef, Pipeline, StageNode } from "./node.ts";
 import { neededFor, selectNodes, upstreamOf } from "./selection.ts";
 import type { DeviceName, Precision } from "./stage.ts";
@@ -54,7 +61,7 @@ export type PlannedNode = Settled | Stale | Blocked;
 export interface PlanOptions {
   readonly pipeline: Pipeline;
   readonly store: Store;
-  readonly device: DeviceName;
+  readonly device: DeviceChoice;
   /** The class of machines on which a device gives equal bytes. Default: the device's name and the processor's. */
   readonly deviceClass?: (device: DeviceName, precision: Precision) => string;
   /** Run the targets (all stages without targets) even if nothing changed. */

@@ -402,6 +402,25 @@ test("GPUs are handed out by id, each to one stage at a time", async () => {
   await assert.rejects(rig.run({ device: "cuda", gpus: ["4", "7"] }), { code: "NOT_ENOUGH_GPUS" });
 });
 
+test("each stage runs on the device of its precision, and only what runs on a GPU is given one", async () => {
+  const body = "writeFileSync(outputs.out.path('out.txt'), `${device} ${process.env.CUDA_VISIBLE_DEVICES ?? 'none'}`);";
+  const fields = "device: true, precision: (params) => (Number(params.n) > 1 ? 'bf16' : 'f32'),";
+  await using rig = await PipelineRig.create({
+    stages: { mixed: { use: "mixed", matrix: { n: [1, 2] }, params: { n: "${n}" }, resources: { gpu: 1 } } },
+    files: { "stages/mixed.ts": moduleText(body, { fields }) },
+  });
+  const asked: string[] = [];
+  const deviceClass = (device: string, precision: string) => {
+    asked.push(`${device} ${precision}`);
+    return device;
+  };
+  const device = (precision: string) => (precision === "bf16" ? "cuda" : "cpu");
+  await rig.run({ device, deviceClass, gpus: ["5"] });
+  assert.deepEqual([rig.output("mixed[n=1]"), rig.output("mixed[n=2]")], ["cpu none", "cuda 5"]);
+  assert.deepEqual([...new Set(asked)].sort(), ["cpu f32", "cuda bf16"]);
+  assert.deepEqual(await rig.run({ device: "cpu", deviceClass }), { "mixed[n=1]": "fresh", "mixed[n=2]": "ran" });
+});
+
 test("hypotheses are registered in the log before the first stage runs, once per wording", async () => {
   const cells = (word: string) => ({ a: { ...text(`${word} \${n}`), matrix: { n: [1, 2] } } });
   const claim = (smallestEffect: number) => ({

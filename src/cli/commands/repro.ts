@@ -5,7 +5,7 @@ import type { Outcome } from "../../pipeline/events.ts";
 import { type RunResult, runPipeline } from "../../pipeline/executor.ts";
 import { type Lab, type LabOptions, openLab } from "../lab.ts";
 import { columns, EXIT, print, printJson } from "../output.ts";
-import { type DeviceChoice, deviceFor, planLab, planRows, planSummary } from "../planning.ts";
+import { type DeviceChoice, devicesFor, planLab, planRows, planSummary } from "../planning.ts";
 import { Renderer, summarise } from "../renderer.ts";
 
 export interface ReproOptions extends LabOptions {
@@ -53,7 +53,7 @@ export async function runLab(lab: Lab, targets: readonly string[], options: Repr
   try {
     result = await runPipeline({
       ...lab,
-      device: deviceFor(lab.pipeline, options.device),
+      device: devicesFor(options.device),
       deviceClass: deviceClassOf,
       force: options.force,
       targets,
