@@ -25,7 +25,8 @@ export class EncodePool {
     private readonly signal: AbortSignal,
   ) {
     for (const member of members) {
-      member.worker.on("message", () => member.waiting.shift()!.resolve());
+      // None waits where a failure or the abort was told meanwhile.
+      member.worker.on("message", () => member.waiting.shift()?.resolve());
       member.worker.on("error", (error) => this.fail(error));
       member.worker.on("exit", (code) => this.fail(new Error(`An encoding worker ended with exit code ${code}`)));
     }

@@ -26,7 +26,9 @@ beforeAll(async () => {
 function documentOf(text: string, index: number): CorpusDocument {
   const utf8 = Buffer.from(text);
   const hash = Buffer.from(digestBytes(utf8).slice("sha256:".length), "hex");
-  return { text, utf8, hash, split: splitNames[index % splitNames.length]! };
+  const sourceName = index < 300 ? "first source" : "second source";
+  const split = splitNames[index % splitNames.length]!;
+  return { text, utf8, hash, split, sourceName, ...(index % 2 === 0 && { score: index / 7 }) };
 }
 
 async function* streamOf(documents: readonly CorpusDocument[]): AsyncGenerator<CorpusDocument> {
