@@ -83,8 +83,10 @@ __device__ __forceinline__ void gemm(const bf16* a, const bf16* b, Epilogue epil
     multiply(1);
   }
 
-  // Sums go through shared memory, 16 rows of a warp at a time, so that a thread holds 8 neighbours and stores them at once. The
-  // stages are free without a further barrier: no warp uses what it loaded after the last one, and the groups since are empty.
+  // Sums go through shared memory, 16 rows of a warp at a time, so that a thread holds 8 neighbours and stores them at once. All
+  // copies have arrived, since the groups beyond the last step are empty; other warps may still load fragments of that step, which
+  // nobody uses, and which would be a race if only in name.
+  __syncthreads();
   constexpr int pitch = WN + 8;  // floats; the rows of a fragment then start 8 banks apart
   float* slab = (float*)shared + warp * 16 * pitch;
   if (gridDim.z > 1) epilogue.c = (float*)epilogue.c + (size_t)blockIdx.z * epilogue.M * epilogue.ldc;
