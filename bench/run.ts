@@ -9,10 +9,10 @@ import { describeCpu } from "../src/backend/index.ts";
 import { prettyCanonicalJson } from "../src/util/canonical-json.ts";
 import { packageRoot, packageVersion } from "../src/util/package-root.ts";
 import { median, type Row } from "./rows.ts";
+import { STEP_CASES } from "./step-cases.ts";
 import { findTorch } from "./torch.ts";
 
 const REPEATS = 5;
-const THREADS = [1, 2];
 const LIMIT_MS = 600_000;
 const folder = path.join(packageRoot(), "bench");
 
@@ -45,9 +45,9 @@ function medians(rows: readonly Row[]): Row[] {
 async function trainSteps(peer: Awaited<ReturnType<typeof findTorch>>): Promise<Row[]> {
   const rows: Row[] = [];
   for (let repeat = 0; repeat < REPEATS; repeat++) {
-    for (const threads of THREADS) {
-      rows.push(...(await benchmark("train-step.ts", String(threads))));
-      if (typeof peer !== "string") rows.push(...(await peer.step(threads)));
+    for (const step of STEP_CASES) {
+      rows.push(...(await benchmark("train-step.ts", String(step.threads), step.preset, step.precision)));
+      if (typeof peer !== "string") rows.push(...(await peer.step(step)));
     }
   }
   return medians(rows);
@@ -61,7 +61,9 @@ function commit(): string {
 
 const peer = await findTorch();
 const rows = [
+  ...(await benchmark("peak.ts")),
   ...(await benchmark("kernels.ts", "1", "nano")),
+  ...(await benchmark("kernels.ts", "1", "nano", "bf16")),
   ...(await benchmark("tokenizers.ts")),
   ...(await benchmark("exactness.ts")),
   ...(await benchmark("bpe-training.ts")),

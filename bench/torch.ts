@@ -5,6 +5,7 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import type { Row } from "./rows.ts";
+import { nameOf, STEP_PRESETS, type StepCase } from "./step-cases.ts";
 
 const run = promisify(execFile);
 const PYTHON = process.env["STLM_TORCH_PYTHON"] ?? "/usr/bin/python3";
@@ -19,7 +20,8 @@ const ALLOCATOR = {
 
 export interface TorchPeer {
   readonly description: string;
-  step(threads: number): Promise<Row[]>;
+  /** The same step; its bf16 is autocast. */
+  step(step: StepCase): Promise<Row[]>;
   /** What the script prints for these arguments. */
   json<Result>(args: readonly string[]): Promise<Result>;
 }
@@ -43,13 +45,19 @@ export async function findTorch(): Promise<TorchPeer | string> {
   return {
     json,
     description: `torch ${version}, tuned allocator, ${blas === undefined ? "stock BLAS" : "BLAS of STLM_TORCH_BLAS"}`,
-    async step(threads) {
-      const args = ["--preset", "nano", "--threads", String(threads)];
-      const { tokens_per_s, cpu_s_per_step } = await json<{ tokens_per_s: number; cpu_s_per_step: number }>(args);
-      const name = `nano, ${threads} thread${threads > 1 ? "s" : ""}, PyTorch`;
+    async step(step) {
+      const { peer, steps, warmUp } = STEP_PRESETS[step.preset];
+      const size = [...peer, "--steps", String(steps), "--warmup", String(warmUp)];
+      const mode = ["--dtype", step.precision === "bf16" ? "bf16-autocast" : "f32", "--threads", String(step.threads)];
+      const result = await json<{ tokens_per_s: number; cpu_s_per_step: number; peak_rss_mib: number }>([
+        ...size,
+        ...mode,
+      ]);
+      const name = `${nameOf(step)}, PyTorch`;
       return [
-        { suite: "train step", name, value: tokens_per_s, unit: "tokens/s" },
-        { suite: "train step", name, value: cpu_s_per_step, unit: "CPU s/step" },
+        { suite: "train step", name, value: result.tokens_per_s, unit: "tokens/s" },
+        { suite: "train step", name, value: result.cpu_s_per_step, unit: "CPU s/step" },
+        { suite: "train step", name, value: result.peak_rss_mib, unit: "MiB peak" },
       ];
     },
   };
