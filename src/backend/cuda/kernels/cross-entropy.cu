@@ -18,11 +18,11 @@ struct Softmax {
 __device__ __forceinline__ Softmax join(Softmax a, Softmax b) {
   Softmax r;
   r.max = fmaxf(a.max, b.max);
-  r.sum = a.sum * exp2f((a.max - r.max) * LOG2E) + b.sum * exp2f((b.max - r.max) * LOG2E);
+  r.sum = a.sum * exp2_fast((a.max - r.max) * LOG2E) + b.sum * exp2_fast((b.max - r.max) * LOG2E);
   return r;
 }
 
-extern "C" __global__ void __launch_bounds__(MOST_THREADS)
+extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2)
     cross_entropy(bf16* logits, float* losses, const int* targets, int V, int stride, float gradient_scale, int gradient) {
   __shared__ float maxima[MOST_THREADS / 32], sums[MOST_THREADS / 32];
   const int n = gridDim.x - 1 - blockIdx.x, target = targets[n];
@@ -36,17 +36,20 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS)
   Softmax s;
   s.max = LOWEST;
   s.sum = 0.0f;
+  // The next packet is on its way while this one is added up.
+  uint4 next = load16(row + min((int)threadIdx.x * 8, stride - 8));
   for (int v = threadIdx.x * 8; v < V; v += blockDim.x * 8) {
-    Floats<8> x = load_floats<8>(row + v);
+    const Floats<8> x = unpack_floats(next);
+    next = load16(row + min(v + (int)blockDim.x * 8, stride - 8));
     float largest = s.max;
 #pragma unroll
     for (int k = 0; k < 8; k++) {
       if (v + k < V) largest = fmaxf(largest, x.v[k]);
     }
-    float sum = s.sum * exp2f((s.max - largest) * LOG2E);
+    float sum = s.sum * exp2_fast((s.max - largest) * LOG2E);
 #pragma unroll
     for (int k = 0; k < 8; k++) {
-      if (v + k < V) sum += exp2f((x.v[k] - largest) * LOG2E);
+      if (v + k < V) sum += exp2_fast((x.v[k] - largest) * LOG2E);
     }
     s.max = largest;
     s.sum = sum;
@@ -87,7 +90,7 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS)
 #pragma unroll
     for (int k = 0; k < 8; k++) {
       const float onehot = v + k == target ? gradient_scale : 0.0f;
-      const float d = exp2f((x.v[k] - s.max) * LOG2E) * scale - onehot + invalid;
+      const float d = exp2_fast((x.v[k] - s.max) * LOG2E) * scale - onehot + invalid;
       x.v[k] = ignored || v + k >= V ? 0.0f : d;
     }
     store_floats<8>(row + v, x);

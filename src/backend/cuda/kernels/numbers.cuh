@@ -34,15 +34,21 @@ __device__ __forceinline__ void unpack_pair(float* v, u32 pair) {
   v[1] = pair_hi(pair);
 }
 
+/** Eight bf16 that were loaded as 16 bytes. */
+__device__ __forceinline__ Floats<8> unpack_floats(uint4 q) {
+  Floats<8> r;
+  unpack_pair(r.v, q.x);
+  unpack_pair(r.v + 2, q.y);
+  unpack_pair(r.v + 4, q.z);
+  unpack_pair(r.v + 6, q.w);
+  return r;
+}
+
 template <int W>
 __device__ __forceinline__ Floats<W> load_floats(const bf16* p) {
   Floats<W> r;
   if constexpr (W == 8) {
-    const uint4 q = load16(p);
-    unpack_pair(r.v, q.x);
-    unpack_pair(r.v + 2, q.y);
-    unpack_pair(r.v + 4, q.z);
-    unpack_pair(r.v + 6, q.w);
+    r = unpack_floats(load16(p));
   } else if constexpr (W == 4) {
     const uint2 q = load8(p);
     unpack_pair(r.v, q.x);

@@ -47,19 +47,22 @@ extern "C" __global__ void __launch_bounds__(256) column_sum_bf16(float* partial
   column_sum<bf16>(partials, dy, N, C, rows_per_block);
 }
 
-/** out[c] += sum_i partials[i * stride + c] for c < C: eight ordered sums, then those in order. Grid ceil(C / 32), block 256. */
-extern "C" __global__ void __launch_bounds__(256) add_partials(float* out, const float* partials, int count, int stride, int C) {
-  __shared__ float sums[8][32];
-  const int group = threadIdx.x >> 5, lane = threadIdx.x & 31, c = blockIdx.x * 32 + lane;
+/**
+ * out[c] += sum_i partials[i * stride + c] for c < C: each warp of a block adds up its share in order, then the block its warps.
+ * Grid ceil(C / 32), block 32 x any number of warps.
+ */
+extern "C" __global__ void __launch_bounds__(1024) add_partials(float* out, const float* partials, int count, int stride, int C) {
+  __shared__ float sums[32][32];
+  const int group = threadIdx.x >> 5, lane = threadIdx.x & 31, groups = blockDim.x >> 5, c = blockIdx.x * 32 + lane;
   float sum = 0.0f;
   if (c < C) {
 #pragma unroll 8
-    for (int i = group; i < count; i += 8) sum += partials[(u64)i * stride + c];
+    for (int i = group; i < count; i += groups) sum += partials[(u64)i * stride + c];
   }
   sums[group][lane] = sum;
   __syncthreads();
   if (group == 0 && c < C) {
-    for (int i = 1; i < 8; i++) sum += sums[i][lane];
+    for (int i = 1; i < groups; i++) sum += sums[i][lane];
     out[c] += sum;
   }
 }

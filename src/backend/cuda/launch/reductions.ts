@@ -41,7 +41,8 @@ export function addPartials(launcher: Launcher, { out, partials, count, stride, 
   launch(launcher, {
     kernel: "add_partials",
     grid: [Math.ceil(C / 32), 1, 1],
-    threads: 256,
+    // About eight loads a thread, which are all on their way at once.
+    threads: 32 * Math.min(32, Math.ceil(count / 8)),
     args: [out, pointer(partials), i32(count), i32(stride), i32(C)],
   });
 }
