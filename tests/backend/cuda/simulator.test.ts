@@ -71,6 +71,7 @@ describe.skipIf(unavailable)(`the CUDA simulator${unavailable ? ` (skipped: ${un
     ["barrier_in_a_branch", /719: .*deadlock: lanes wait in a warp collective/],
     ["null_pointer", /700: .*not mapped.*thread 7,/],
     ["write_beyond", /700: write_beyond: a write outside of an allocation of 512 bytes/],
+    ["division_by_zero", /719: .*divided by zero.*thread 0,/],
     ["endless_recursion", /719: .*stack overflowed/],
   ])("stops %s", (kernel, message) => {
     expect(() => run(kernel)).toThrow(message);

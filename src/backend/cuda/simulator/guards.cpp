@@ -14,16 +14,18 @@ namespace {
 constexpr int guarded[] = {SIGSEGV, SIGBUS, SIGFPE};
 alignas(16) char handlerStack[64 * 1024];
 const void* faultAddress;
-bool isStackOverflow;
+bool isStackOverflow, isDivision;
 
 /** Runs on the fiber, as if the faulting instruction had called it. */
 [[noreturn]] void failAfterFault() {
   if (isStackOverflow) fail(errorLaunchFailed, "a thread's stack overflowed");
+  if (isDivision) fail(errorLaunchFailed, "an integer was divided by zero, which gives no error but nonsense on a GPU");
   fail(errorIllegalAddress, "the kernel faulted: address %p is not mapped or a wide access to it is misaligned", faultAddress);
 }
 
-void handle(int, siginfo_t* information, void* context) {
+void handle(int signal, siginfo_t* information, void* context) {
   faultAddress = information->si_addr;
+  isDivision = signal == SIGFPE;
   const char* guard = current->stack;
   isStackOverflow = faultAddress >= guard && faultAddress < guard + stackGuardBytes;
   greg_t* registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
