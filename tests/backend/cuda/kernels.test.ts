@@ -145,6 +145,25 @@ describe.skipIf(unavailable)(`CUDA kernels${unavailable ? ` (skipped: ${unavaila
     },
   );
 
+  test("activation functions are right to 1e-5 of their own value from -5 to 12", () => {
+    const length = 1701;
+    const x = Float32Array.from({ length }, (_, i) => -5 + i / 100);
+    const ones = x.slice().fill(1);
+    const gated = Float32Array.from({ length: 2 * length }, (_, i) => (i % 2 === 0 ? x[i / 2]! : 1));
+    const cases: readonly KernelCase[] = [
+      { kernel: "gelu", buffers: { y: ones, x }, outputs: ["y"], scalars: { length } },
+      { kernel: "swiglu", buffers: { y: ones, x: gated }, outputs: ["y"], scalars: { N: length, F: 1 } },
+    ];
+    for (const kernelCase of cases) {
+      const expected = runCase(reference, kernelCase)["y"]!;
+      const actual = launchCase(device, kernelCase, "f32")["y"]!;
+      for (const [i, value] of expected.entries()) {
+        const isClose = Math.abs(actual[i]! - value) <= 1e-5 * Math.abs(value);
+        expect(isClose, `${kernelCase.kernel}(${x[i]}) is ${actual[i]}, the reference has ${value}`).toBe(true);
+      }
+    }
+  });
+
   test.each(["rmsNorm", "layerNorm"] as const)(
     "%s gives NaN in a row that overflows, never a plausible value",
     (kernel) => {
