@@ -37,7 +37,10 @@ export interface MatmulArgs {
   readonly residual?: DeviceBuffer | undefined; // (M, N); may be the same buffer as c
 }
 
-/** y[n] = table[ids[n]] [+ positions[firstPosition + n mod T]]. Throws a RangeError for an id outside 0..V-1. */
+/**
+ * y[n] = table[ids[n]] [+ positions[firstPosition + n mod T]]. For an id outside 0..V-1 throws a RangeError or, on a device that
+ * runs its kernels later, writes a row of NaNs.
+ */
 export interface EmbeddingArgs {
   readonly y: DeviceBuffer; // (N, C)
   readonly table: DeviceBuffer; // (V, C); of the type of y where it is no parameter, but activations whose rows are chosen
@@ -226,7 +229,7 @@ export interface GeluGradientArgs {
 
 /**
  * Output projection and cross-entropy without whole logits: losses[n] = -log softmax(x[n] w^T)[targets[n]] in nats;
- * a target of -1 gives loss 0 and no gradient. With dx and dw (both or neither) the gradients of
+ * a target of -1 gives loss 0 and no gradient, another outside 0..V-1 a RangeError or, on a device that runs later, NaNs. With dx and dw (both or neither) the gradients of
  * gradientScale * sum_n losses[n] are computed in the same pass: dx written, dw added to.
  */
 export interface HeadLossArgs {
