@@ -98,6 +98,14 @@ describe("the bundled stories, from download to shards", () => {
     expect(digestFolder(second.outputs.shards)).toBe(digestFolder(shards));
   });
 
+  test("a smaller vocabulary is taken from a larger tokenizer, with the bytes of learning it", async () => {
+    const params = { tokenizer: "bpe", vocabSize: 512 } as const;
+    const learned = await runStage(tokenize, { params, inputs: { corpus: dataset } });
+    const taken = await runStage(tokenize, { params, inputs: { corpus: dataset, tokenizer } });
+    expect(digestFolder(taken.outputs.tokenizer)).toBe(digestFolder(learned.outputs.tokenizer));
+    expect(digestFolder(taken.outputs.tokens)).toBe(digestFolder(learned.outputs.tokens));
+  });
+
   test("a document that is longer than a shard gets a shard of its own", async () => {
     const run = await runStage(shard, { params: { shardTokens: 1 }, inputs: { tokens } });
     const { manifest, close } = openShards(run.outputs.shards);
