@@ -8,7 +8,7 @@ import {
   simulatorUnavailable as simulatorCannotBeBuilt,
 } from "../../../src/backend/cuda/simulator/build.ts";
 
-const named = process.env["STLM_TEST_DRIVER"];
+const named = process.env["STLM_TEST_DRIVER"] || undefined;
 
 /** False on a GPU, where threads run as they like and no call fails on demand. */
 export const isSimulated = !named || new NativeLibrary(named).bind("cudasimReset", "") !== undefined;
