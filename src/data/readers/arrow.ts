@@ -20,11 +20,12 @@ export const readArrow: Reader = async function* (file, context) {
   let consumed = 0;
   try {
     const isFile = (await readAt(handle, 0, MAGIC.length)).toString("latin1") === MAGIC;
-    if (!isFile) await requireEnd(handle, file);
+    if (isFile) await requireFooter(handle);
+    else await requireEnd(handle, file);
     const source = createReadStream(file.path, { highWaterMark: 1 << 18 });
     // A file's footer says where its batches lie, and a stream is read from front to back.
     const reader: RecordBatchReader = isFile
-      ? await arrow.RecordBatchReader.from(handle)
+      ? await arrow.RecordBatchReader.from(bounded(handle, file.bytes))
       : await arrow.RecordBatchReader.from(source);
     try {
       await reader.open();
@@ -62,6 +63,47 @@ export const readArrow: Reader = async function* (file, context) {
     await handle.close();
   }
 };
+
+/**
+ * In a damaged file a block can point back to the schema, and the library would follow it for ever. Whoever reads each
+ * block once, with its length before it, does not read a file several times over.
+ */
+function bounded(handle: FileHandle, size: number): FileHandle {
+  let left = 4 * size + (1 << 16);
+  const read = (buffer: Uint8Array, offset: number, length: number, position: number) => {
+    left -= length;
+    if (left < 0) throw new Error("its blocks lie in each other");
+    return handle.read(buffer, offset, length, position);
+  };
+  return new Proxy(handle, {
+    get(target, name) {
+      if (name === "read") return read;
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}
+
+/**
+ * The footer is a flatbuffer table whose fields 2 and 3 list the blocks, 24 bytes each. The library believes their
+ * counts, so a damaged one would keep it busy for minutes.
+ */
+async function requireFooter(handle: FileHandle): Promise<void> {
+  const { size } = await handle.stat();
+  const tail = await readAt(handle, Math.max(0, size - 10), 10);
+  const length = tail.length < 10 ? 0 : tail.readInt32LE(0);
+  if (tail.toString("latin1", 4) !== MAGIC || length <= 0 || length > size - 18)
+    throw new Error("it does not end as an Arrow file does, so it may be cut short");
+  const footer = await readAt(handle, size - 10 - length, length);
+  const table = footer.readUInt32LE(0);
+  const fields = table - footer.readInt32LE(table);
+  for (const field of [2, 3]) {
+    const place = 4 + 2 * field < footer.readUInt16LE(fields) ? footer.readUInt16LE(fields + 4 + 2 * field) : 0;
+    if (place === 0) continue;
+    const list = table + place + footer.readUInt32LE(table + place);
+    if (footer.readUInt32LE(list) * 24 > length) throw new Error("its footer lists more blocks than it has room for");
+  }
+}
 
 async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, position);

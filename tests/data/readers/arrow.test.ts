@@ -131,6 +131,36 @@ describe.each<Kind>(["stream", "file"])("an Arrow %s", (kind) => {
   });
 });
 
+test("a stream with damaged bytes is read or refused", async () => {
+  const texts = Array.from({ length: 40 }, (_, row) => `story ${row}`);
+  const bytes = Buffer.from(tableToIPC(tableOf({ text: strings(texts) }, 10), "stream"));
+  const place = fc.tuple(fc.nat(bytes.length - 1), fc.nat(255));
+  const damage = fc.array(place, { minLength: 1, maxLength: 4 });
+  await fc.assert(
+    fc.asyncProperty(damage, async (places) => {
+      const damaged = Uint8Array.from(bytes);
+      for (const [at, value] of places) damaged[at] = value;
+      const error = await textsOf(damaged).then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      if (error !== undefined)
+        expect(error).toMatchObject({ code: expect.stringMatching(/^[A-Z_]+$/), exitCode: expect.any(Number) });
+    }),
+    { numRuns: 40, seed: 11 }, // fixed: a damaged length may cost seconds
+  );
+});
+
+test("a file whose footer lists more blocks than it can hold is refused at once", async () => {
+  const bytes = Buffer.from(tableToIPC(tableOf({ text: strings(["a", "b"]) }), "file"));
+  const from = bytes.length - 10 - bytes.readInt32LE(bytes.length - 10);
+  const footer = bytes.subarray(from);
+  const table = footer.readUInt32LE(0);
+  const blocks = table + footer.readUInt16LE(table - footer.readInt32LE(table) + 4 + 2 * 3);
+  footer.writeUInt32LE(0x7fff_ffff, blocks + footer.readUInt32LE(blocks));
+  await expect(textsOf(bytes)).rejects.toThrow("its footer lists more blocks than it has room for");
+});
+
 test("bytes that are no Arrow are refused", async () => {
   await expect(textsOf(Buffer.from("PAR1 this is something else"))).rejects.toMatchObject({ code: "BAD_ARROW" });
 });
