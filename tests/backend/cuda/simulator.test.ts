@@ -88,7 +88,7 @@ describe.skipIf(unavailable)(`the CUDA simulator${unavailable ? ` (skipped: ${un
   test("compiles and registers every kernel of the device", async () => {
     const all = await SimulatorLauncher.open();
     expect(all.kernelNames()).toContain("gemm_nn_128x128");
-  });
+  }, 300_000);
 
   test("quotes the compiler where it refuses a kernel", async () => {
     const sources = {

@@ -204,18 +204,26 @@ async function atomically(folder: string, target: string, make: (file: string, w
     renameSync(file, target);
   } finally {
     rmSync(work, { recursive: true, force: true });
-    rmSync(lock, { recursive: true, force: true });
+    rmSync(lock, { force: true });
   }
 }
 
-/** False while another process has it. One that ended without giving it back loses it after the compiler's time limit. */
+/** False while another process has it; one that ended without giving it back loses it. */
 function takeLock(lock: string): boolean {
   try {
-    mkdirSync(lock);
+    writeFileSync(lock, String(process.pid), { flag: "wx" });
     return true;
   } catch {
-    const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-    if (Date.now() - since > COMPILE_LIMIT_MS) rmSync(lock, { recursive: true, force: true });
+    if (!isHolderAlive(lock)) rmSync(lock, { force: true });
+    return false;
+  }
+}
+
+function isHolderAlive(lock: string): boolean {
+  try {
+    const pid = Number(readFileSync(lock, "utf8"));
+    return pid === 0 || process.kill(pid, 0); // 0: created, not yet written
+  } catch {
     return false;
   }
 }
