@@ -1,6 +1,7 @@
 // What a user reads when the GPU, its driver or its memory is not as it should be: every path on a driver that fails on demand.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
@@ -115,6 +116,41 @@ describe("finding libraries", () => {
     expect(peakFlopsOf("CUDA simulator")).toBeUndefined();
   });
 });
+
+const header = "/usr/local/cuda/include/cuda.h";
+const withoutHeader = existsSync(header) ? undefined : `there is no ${header}`;
+
+test.skipIf(withoutHeader)("the signature table has the names and the types of NVIDIA's own header", () => {
+  // With the versions of functions that older drivers export.
+  const options = ["-E", "-P", "-x", "c", "-D__CUDA_API_VERSION_INTERNAL", header];
+  const text = execFileSync("g++", options, { encoding: "utf8", maxBuffer: 1 << 24 });
+  const declared = new Map<string, string>();
+  for (const [, name, parameters] of text.matchAll(/CUresult\s+(cu\w+)\s*\(([^)]*)\)/g)) {
+    const types = parameters === "void" ? [] : parameters!.split(",").map(letterOf);
+    declared.set(name!, types.join(""));
+  }
+  for (const [name, types] of Object.entries(DRIVER_SIGNATURES))
+    expect([name, declared.get(name)]).toEqual([name, types]);
+});
+
+/** The letter of DRIVER_SIGNATURES for a parameter as a C header declares it. */
+function letterOf(parameter: string): string {
+  const type = parameter
+    .trim()
+    .replace(/\s*\w+$/, "")
+    .replace("const ", "")
+    .trim();
+  if (type.endsWith("*") || parameter.includes("[")) return "p";
+  const letters: Record<string, string> = {
+    "unsigned int": "u",
+    "unsigned char": "b",
+    int: "i",
+    CUdevice: "i",
+    CUresult: "i",
+  };
+  const isEnumeration = type.startsWith("CUdevice_") || type.startsWith("CUfunction_") || type.endsWith("Mode");
+  return letters[type] ?? (isEnumeration ? "i" : "p");
+}
 
 describe.skipIf(missing)("errors of the simulated driver", () => {
   let rig: DriverRig;

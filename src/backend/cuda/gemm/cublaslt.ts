@@ -5,14 +5,11 @@ import type { CublasLt, LtPlan, LtShape } from "../driver/cublaslt.ts";
 import type { GemmArgs, GemmProvider } from "../launch/gemm.ts";
 import type { Launcher } from "../launcher.ts";
 
-/** Which of a plan's algorithms to take; -1 for the fallback's kernel. */
-export type ChooseAlgorithm = (plan: LtPlan, args: GemmArgs) => number;
-
 export class CublasLtGemm implements GemmProvider {
   readonly name = "cublaslt";
   private readonly plans = new Map<string, LtPlan | undefined>();
-  /** Ids of the library's first algorithms, by shape. */
-  private readonly algorithms = new Map<string, string>();
+  /** Shapes that were computed by the library's first algorithm. */
+  private readonly computed = new Map<LtPlan, string>();
 
   constructor(
     private readonly library: CublasLt,
@@ -23,14 +20,14 @@ export class CublasLtGemm implements GemmProvider {
   gemm(launcher: Launcher, args: GemmArgs): void {
     const plan = this.plan(launcher, args);
     if (plan) {
-      this.algorithms.set(shapeOf(args), plan.algorithmId(0));
+      if (!this.computed.has(plan)) this.computed.set(plan, shapeOf(args));
       this.run(launcher, args, plan, 0);
     } else this.fallback.gemm(launcher, args);
   }
 
   /** What was computed so far by the library's own first choice: `1024x512x512 nt bf16 ...: 66.24...; ...`, sorted. */
   used(): string {
-    const lines = [...this.algorithms].map(([shape, id]) => `${shape}: cublaslt:${id}`);
+    const lines = [...this.computed].map(([plan, shape]) => `${shape}: cublaslt:${plan.algorithmId(0)}`);
     return lines.sort().join("; ");
   }
 
