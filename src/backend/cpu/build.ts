@@ -183,10 +183,11 @@ export async function compilerVersion(command: string): Promise<string> {
   return stdout.split("\n")[0]!.trim();
 }
 
-/** Digest of sources, flags and platform, and of what else is given: all that decides the library's bytes. */
+/** Digest of sources, units, flags and platform, and of what else is given: all that decides the library's bytes. */
 function sourceDigest(prefix: readonly string[], isa: Isa): string {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify([...prefix, process.platform, process.arch, COMMON_FLAGS, ISA_FLAGS[isa], LINK_FLAGS]));
+  const recipe = [UNITS, KERNEL_UNITS, COMMON_FLAGS, ISA_FLAGS[isa], LINK_FLAGS];
+  hash.update(JSON.stringify([...prefix, process.platform, process.arch, ...recipe]));
   const folder = sourceFolder();
   for (const file of readdirSync(folder).sort()) {
     if (/\.[ch]$/.test(file)) hash.update(`\n${file}\n`).update(readFileSync(path.join(folder, file)));
