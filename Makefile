@@ -5,7 +5,7 @@ BIN := node_modules/.bin
 SOURCES := $(shell find src stages scripts -type f 2>/dev/null) tsconfig.json tsconfig.build.json
 
 .DEFAULT_GOAL := help
-.PHONY: help install build repro test check format report bench pack ptx clean
+.PHONY: help install build repro test check format report bench test-gpu bench-gpu gpu-bundle pack ptx clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +39,15 @@ report: build ## rebuild reports/ from artifacts alone
 
 bench: build ## measure kernels, tokenizers and the no-op run
 	node --import tsx bench/run.ts
+
+test-gpu: node_modules/.installed ## the cuda device's tests on this machine's GPU (docs/gpu.md)
+	node --import tsx scripts/gpu-bundle.ts && node .gpu/test.mjs
+
+bench-gpu: node_modules/.installed ## measure training on this machine's GPU, beside PyTorch (docs/gpu.md)
+	node --import tsx bench/gpu/run.ts
+
+gpu-bundle: node_modules/.installed ## pack both for a GPU machine without Node.js: gpu.tar.xz (docs/gpu.md)
+	node --import tsx scripts/gpu-bundle.ts --archive gpu.tar.xz
 
 pack: build ## the npm package, with a library built for this platform
 	node scripts/prebuild.mjs && npm pack --ignore-scripts

@@ -71,7 +71,7 @@ async function bundleScripts(): Promise<void> {
   await build({
     entryPoints: {
       test: path.join(root, "tests", "gpu", "runner", "main.ts"),
-      bench: path.join(root, "bench", "gpu.ts"),
+      bench: path.join(root, "bench", "gpu", "run.ts"),
       ...Object.fromEntries([...entries].map(([entry, file]) => [`tests/${nameOf(file)}`, entry])),
     },
     ...{ outdir: folder, outExtension: { ".js": ".mjs" }, chunkNames: "chunks/[hash]" },

@@ -15,7 +15,7 @@ const driver = process.env["STLM_TEST_DRIVER"] ?? "libcuda.so.1";
 /** The exit status; 124 at the deadline. What the program prints is printed. */
 function run(command: string, args: readonly string[]): Promise<number> {
   return new Promise((resolve) => {
-    const left = Math.max(1, deadline - performance.now());
+    const left = Math.max(1, Math.ceil(deadline - performance.now()));
     const env = { ...process.env, STLM_TEST_DRIVER: driver };
     const child = spawn(command, args, { stdio: "inherit", env, timeout: left, killSignal: "SIGKILL" });
     child.on("error", () => resolve(127));

@@ -1,0 +1,72 @@
+// The GPU benchmark's result as a table, and what it means for the paper's run.
+
+import { markdownTable } from "markdown-table";
+import { formatBytes } from "../../src/util/format.ts";
+import type { Measurement } from "./measure.ts";
+import type { PeerMeasurement } from "./peer.ts";
+import type { Task } from "./plan.ts";
+
+export type Result = Task & {
+  readonly ours?: Measurement;
+  readonly peer?: PeerMeasurement;
+  /** Why there is no measurement. */
+  readonly failure?: string;
+};
+
+/** Table 1: 25,000 iterations of 20 micro-batches of 24 sequences of 512 tokens. */
+const TABLE_1_TOKENS = 25_000 * 20 * 24 * 512;
+const MEBIBYTE = 2 ** 20;
+
+function rateOf({ ours, peer }: Result): number | undefined {
+  return ours?.tokensPerSecond ?? peer?.tokens_per_s;
+}
+
+export function resultTable(results: readonly Result[]): string {
+  const rows = results
+    .filter((result) => !result.profile)
+    .map((result) => {
+      const { engine, model, microBatch, accumulate, gemm, ours, peer, failure } = result;
+      const rate = rateOf(result);
+      const peakBytes = ours?.peakBytes ?? (peer?.peak_cuda_mib ?? 0) * MEBIBYTE;
+      return [
+        model,
+        gemm === undefined ? engine : `${engine}, ${gemm}`,
+        `${microBatch} x ${accumulate}`,
+        rate === undefined ? `none: ${failure}` : Math.round(rate).toLocaleString("en-US"),
+        ours?.utilization === undefined ? "" : `${(100 * ours.utilization).toFixed(1)} %`,
+        rate === undefined ? "" : formatBytes(peakBytes),
+      ];
+    });
+  const head = ["model", "engine", "sequences", "tokens/s", "of the peak", "memory"];
+  return markdownTable([head, ...rows], { align: ["l", "l", "r", "r", "r", "r"] });
+}
+
+/** The kernels that take the most time, of each profiled model. */
+export function kernelTables(results: readonly Result[], most = 15): string {
+  const tables = results.flatMap(({ model, microBatch, ours }) => {
+    if (!ours?.kernels) return [];
+    const total = ours.kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+    const rows = ours.kernels
+      .slice(0, most)
+      .map(({ kernel, launches, milliseconds }) => [
+        kernel,
+        `${launches}`,
+        milliseconds.toFixed(3),
+        `${((100 * milliseconds) / total).toFixed(1)} %`,
+      ]);
+    const head = [`${model}, ${microBatch} sequences, 2 steps`, "launches", "ms", "share"];
+    return [markdownTable([head, ...rows], { align: ["l", "r", "r", "r"] })];
+  });
+  return tables.join("\n\n");
+}
+
+/** The best rate of each engine at the 50m model, and the hours of Table 1 that follow. */
+export function projection(results: readonly Result[]) {
+  const engines = [...new Set(results.map(({ engine }) => engine))];
+  return engines.flatMap((engine) => {
+    const rates = results.filter((result) => result.engine === engine && result.model === "50m" && !result.profile);
+    const best = Math.max(...rates.map((result) => rateOf(result) ?? 0));
+    if (!(best > 0)) return [];
+    return [{ engine, tokensPerSecond: best, table1GpuHours: TABLE_1_TOKENS / best / 3600 }];
+  });
+}
