@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { chooseTile, type GemmArgs, type GemmTile, ownGemm } from "../../../src/backend/cuda/launch/gemm.ts";
+import { isSimulated } from "./driver-under-test.ts";
 import { type GemmCase, gemmError, runGemm } from "./gemm-cases.ts";
 import { driverUnavailable, MODES, SimulatorLauncher } from "./simulator-launcher.ts";
 
@@ -79,6 +80,14 @@ describe.skipIf(unavailable)(`matrix products${unavailable ? ` (skipped: ${unava
       }),
       { numRuns: 40 },
     );
+  });
+
+  test.skipIf(!isSimulated)("reads shared memory without bank conflicts in every form and tile", () => {
+    const before = device.bankConflicts();
+    for (const shape of ["128x128", "128x64", "64x64"] as const) {
+      for (const form of FORMS) runGemm(device, { M: 128, N: 128, K: 64, ...form, tile: { shape, splits: 1 } });
+    }
+    expect(device.bankConflicts()).toBe(before);
   });
 
   test("an empty sum gives bias and residual", () => {

@@ -58,6 +58,7 @@ export class SimulatorLauncher implements Launcher {
   /** Of the simulator. */
   private readonly message: NativeFunction | undefined;
   private readonly kernelName: NativeFunction | undefined;
+  private readonly conflicts: NativeFunction | undefined;
   private readonly modules = new Map<string, bigint>();
   private readonly kernels = new Map<string, { handle: bigint; sharedBytes: number }>();
   private readonly out = new HostBlock(64);
@@ -80,6 +81,7 @@ export class SimulatorLauncher implements Launcher {
     }
     this.message = library.bind("cudasimMessage", "", "p");
     this.kernelName = library.bind("cudasimKernelName", "u", "p");
+    this.conflicts = library.bind("cudasimBankConflicts", "", "p");
     if (this.isSimulator) this.driver("cudasimReset");
     this.driver("cuInit", 0);
     this.driver("cuDevicePrimaryCtxRetain", this.out.address, 0);
@@ -101,6 +103,11 @@ export class SimulatorLauncher implements Launcher {
       if (address === 0n) return names;
       names.push(textAt(address));
     }
+  }
+
+  /** Rows that ldmatrix read from banks in use, so far; undefined on a GPU, which does not say. */
+  bankConflicts(): number | undefined {
+    return this.conflicts && Number(this.conflicts());
   }
 
   launch({ kernel, grid, threads, sharedBytes = 0, args }: Launch): void {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "driver.h"
+#include "warp.h"
 
 namespace cudasim {
 
@@ -93,6 +94,9 @@ CUDA_API int cudasimInjectFailure(const char* function, unsigned n, int code) {
 /** Calls of an exported function since the library was loaded or reset. */
 CUDA_API uint64_t cudasimCallCount(const char* function) { return counters()[function].calls; }
 
+/** Bank conflicts of ldmatrix since the library was loaded or reset. */
+CUDA_API uint64_t cudasimBankConflicts() { return bankConflicts; }
+
 /** What went wrong last, in words; empty where nothing did. */
 CUDA_API const char* cudasimMessage() { return driver.message.c_str(); }
 
@@ -110,6 +114,7 @@ CUDA_API int cudasimReset() {
   driver.computeCapability = 80;
   driver.memoryBytes = size_t{1} << 30;
   driver.message.clear();
+  bankConflicts = 0;
   currentContext = nullptr;
   options = Options{};
   return errorNone;

@@ -126,16 +126,19 @@ CUDA_API int cuStreamSynchronize(void* handle) {
 }
 
 /** In the deferred mode a query finds the work unfinished, and lets one operation run. */
+static int query(Stream& stream) {
+  if (stream.queue.empty()) return errorNone;
+  const Operation first = std::move(stream.queue.front());
+  stream.queue.erase(stream.queue.begin());
+  if (const int error = first()) setSticky(error, driver.message);
+  return errorNotReady;
+}
+
 CUDA_API int cuStreamQuery(void* handle) {
   CUDASIM_CALL(cuStreamQuery, context);
   Stream* stream = streamOf(handle);
   if (!stream) return errorInvalidHandle;
-  if (stream->capture) return spoilCaptures();
-  if (stream->queue.empty()) return errorNone;
-  const Operation first = std::move(stream->queue.front());
-  stream->queue.erase(stream->queue.begin());
-  if (const int error = first()) setSticky(error, driver.message);
-  return errorNotReady;
+  return stream->capture ? spoilCaptures() : query(*stream);
 }
 
 CUDA_API int cuStreamWaitEvent(void* handle, void* eventHandle, unsigned) {
@@ -197,8 +200,8 @@ CUDA_API int cuEventQuery(void* handle) {
   if (!event) return errorInvalidHandle;
   if (event->capture) return spoilCaptures();
   if (!event->pendingIn) return errorNone;
-  const int error = cuStreamQuery(event->pendingIn == &driver.defaultStream ? nullptr : event->pendingIn);
-  return error == errorNone ? errorNotReady : error;
+  query(*event->pendingIn);
+  return errorNotReady;
 }
 
 CUDA_API int cuEventSynchronize(void* handle) {

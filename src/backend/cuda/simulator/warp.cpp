@@ -6,6 +6,8 @@
 
 namespace cudasim {
 
+uint64_t bankConflicts;
+
 int laneIndex() { return current->lane; }
 
 void warpSync(uint32_t mask) {
@@ -38,7 +40,20 @@ void resolveBallot(Fiber* lanes, uint32_t present) {
   forEachLane(present, [&](int lane) { *static_cast<uint32_t*>(lanes[lane].wanted) = votes; });
 }
 
+/** The 128 bytes of all banks hold eight rows of 16 bytes, if those lie in different eighths. */
+void countBankConflicts(const Fiber* lanes) {
+  for (int matrix = 0; matrix < 4; matrix++) {
+    uint32_t taken = 0;
+    for (int row = 0; row < 8; row++) {
+      const uint32_t eighth = 1u << (reinterpret_cast<uintptr_t>(lanes[matrix * 8 + row].given) / 16 % 8);
+      if (taken & eighth) bankConflicts++;
+      taken |= eighth;
+    }
+  }
+}
+
 void resolveMatrixLoad(Fiber* lanes, uint32_t) {
+  countBankConflicts(lanes);
   for (int lane = 0; lane < 32; lane++) {
     uint32_t* registers = static_cast<uint32_t*>(lanes[lane].wanted);
     for (int i = 0; i < 4; i++) {
@@ -48,6 +63,7 @@ void resolveMatrixLoad(Fiber* lanes, uint32_t) {
 }
 
 void resolveMatrixLoadTransposed(Fiber* lanes, uint32_t) {
+  countBankConflicts(lanes);
   for (int lane = 0; lane < 32; lane++) {
     uint32_t* registers = static_cast<uint32_t*>(lanes[lane].wanted);
     for (int i = 0; i < 4; i++) {
