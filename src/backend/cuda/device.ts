@@ -41,6 +41,8 @@ export class CudaDevice {
   /** Buffers from outside that the recording in the making has written so far. */
   private readonly writtenInTrace = new Set<CudaMemory>();
   private isOpen = true;
+  /** Why the driver could not make a graph of a recording, the last time that happened; the calls are then issued one by one. */
+  graphRefusal: string | undefined;
 
   constructor(
     private readonly driver: Driver,
@@ -240,7 +242,11 @@ export class CudaDevice {
     try {
       this.issuer.prepare(operations);
       const { graphs = true, check, profile } = this.options;
-      if (graphs && !check && !profile) graph = this.stream.capture(issue);
+      if (graphs && !check && !profile) {
+        const captured = this.stream.capture(issue);
+        if ("reason" in captured) this.graphRefusal = captured.reason;
+        else graph = captured;
+      }
     } catch (error) {
       if (arena !== undefined) this.pool.free(arena);
       throw error;

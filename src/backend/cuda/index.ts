@@ -101,6 +101,7 @@ function open(driver: Driver, device: CudaDevice, kernels: string, wanted: GemmC
       const now = energy();
       return {
         gpu: description.name,
+        ...(device.graphRefusal === undefined ? {} : { no_graphs: device.graphRefusal }),
         kernels,
         ...(driverVersion === undefined ? {} : { driver: driverVersion }),
         gemm: choice === "own" ? choice : `${choice}, cuBLASLt ${library?.version}`,

@@ -331,6 +331,7 @@ describe.skipIf(missing)("the cuda device on the simulated driver", () => {
       recording.replay();
       expect(device.read(x)).toEqual(ramp(8, 2));
       expect(rig.count("cuGraphLaunch")).toBe(0);
+      expect(device.graphRefusal).toBe(`${call}: CUDA_ERROR_NOT_SUPPORTED`);
     },
   );
 

@@ -54,13 +54,15 @@ export class Stream {
   }
 
   /**
-   * What `work` queues, as a graph; nothing of it runs. Undefined where the driver has no graphs or cannot capture this work.
+   * What `work` queues, as a graph; nothing of it runs. Where the driver has no graphs or cannot capture this work, the reason.
    * Throws what `work` throws.
    */
-  capture(work: () => void): Graph | undefined {
+  capture(work: () => void): Graph | { readonly reason: string } {
     const { driver } = this;
-    if (!driver.hasGraphs) return undefined;
-    if (driver.status("cuStreamBeginCapture_v2", this.handle, CAPTURE_RELAXED) !== CUDA.success) return undefined;
+    if (!driver.hasGraphs) return { reason: "the driver has no graphs" };
+    const refused = (call: string, status: number) => ({ reason: `${call}: ${driver.nameOf(status).name}` });
+    const begun = driver.status("cuStreamBeginCapture_v2", this.handle, CAPTURE_RELAXED);
+    if (begun !== CUDA.success) return refused("cuStreamBeginCapture_v2", begun);
     let failure: unknown;
     try {
       work();
@@ -71,7 +73,7 @@ export class Stream {
     const ended = driver.status("cuStreamEndCapture", this.handle, driver.out.address);
     const graph = driver.out.view.getBigUint64(0, true);
     // A call that cannot be captured ends the capture; issued one by one it may well work, and else says why not.
-    if (ended !== CUDA.success) return undefined;
+    if (ended !== CUDA.success) return refused("cuStreamEndCapture", ended);
     if (failure !== undefined) {
       driver.status("cuGraphDestroy", graph);
       throw failure;
@@ -80,7 +82,8 @@ export class Stream {
     const executable = driver.out.view.getBigUint64(0, true);
     driver.status("cuGraphDestroy", graph);
     if (made === CUDA.outOfMemory) throw driver.errorOf(made, "cuGraphInstantiateWithFlags");
-    return made === CUDA.success ? new Graph(driver, executable, this.handle) : undefined;
+    if (made !== CUDA.success) return refused("cuGraphInstantiateWithFlags", made);
+    return new Graph(driver, executable, this.handle);
   }
 
   close(): void {
