@@ -1,29 +1,17 @@
 // kill -9 of everything at a random moment, again and again; then one more run. The bytes must be those of a run that
 // nobody disturbed. And Ctrl-C, which is the polite way.
 
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { CounterRandom, PURPOSE } from "../../src/util/philox.ts";
 import { LabRig, withState } from "../rigs/lab-rig.ts";
+import { descendants } from "../rigs/process-tree.ts";
 
 const SEED = 20261123;
 const KILLS = 10;
 /** Longer training, so that many kills land inside it. */
 const LONGER = ["--set", "train.steps=40", "--set", "train.checkpointEvery=3"];
-
-/** Process ids of the descendants of a process, deepest last. */
-function descendants(pid: number): number[] {
-  const table = execFileSync("ps", ["-eo", "pid=,ppid="], { encoding: "utf8" });
-  const pairs = table
-    .trim()
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/).map(Number));
-  const found = [pid];
-  for (const parent of found) found.push(...pairs.filter(([, ppid]) => ppid === parent).map(([child]) => child!));
-  return found.slice(1);
-}
 
 /** Zombies, which only wait for their exit to be noticed, do not count. */
 function isAlive(pid: number): boolean {
