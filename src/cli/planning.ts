@@ -17,24 +17,39 @@ export async function planLab(
   { pipeline, store }: Lab,
   options: { device: DeviceChoice; force?: boolean; targets?: readonly string[] },
 ): Promise<Plan> {
-  const device = devicesFor(options.device);
   return planPipeline({
     pipeline,
     store,
-    device,
-    deviceClass: deviceClassOf,
+    ...devicesFor(options.device),
     force: options.force ?? false,
     targets: options.targets,
   });
 }
 
 /**
- * The device of each stage: the one that was named, or, for `auto`, the GPU for what computes in bf16, where there is one. Throws a
- * UserError where a GPU was named and cannot be used: before anything runs, not when the first stage needs it.
+ * The device of each stage and its class: the device that was named, or, for `auto`, the GPU for what computes in bf16, where there
+ * is one. The machine is looked at once for all stages. Throws a UserError where a GPU was named and cannot be used: before anything
+ * runs, not when the first stage needs it.
  */
-export function devicesFor(choice: DeviceChoice): PlanOptions["device"] {
+export function devicesFor(choice: DeviceChoice): Required<Pick<PlanOptions, "device" | "deviceClass">> {
   if (choice === "cuda") deviceClassOf(choice);
-  return choice === "auto" ? (precision) => resolveDevice("auto", precision) : choice;
+  return {
+    device: choice === "auto" ? remembered((precision) => resolveDevice("auto", precision)) : choice,
+    deviceClass: remembered((device, precision) => deviceClassOf(device, precision)),
+  };
+}
+
+/** The same answers to the same questions. */
+function remembered<Question extends readonly string[], Answer>(
+  ask: (...question: Question) => Answer,
+): (...question: Question) => Answer {
+  const answers = new Map<string, Answer>();
+  return (...question) => {
+    const key = question.join(" ");
+    const answer = answers.has(key) ? answers.get(key)! : ask(...question);
+    answers.set(key, answer);
+    return answer;
+  };
 }
 
 export function planRows(plan: Plan): PlanRow[] {

@@ -1,6 +1,5 @@
 // `repro`: bring everything up to date and publish the reports.
 
-import { deviceClassOf } from "../../backend/index.ts";
 import type { Outcome } from "../../pipeline/events.ts";
 import { type RunResult, runPipeline } from "../../pipeline/executor.ts";
 import { type Lab, type LabOptions, openLab } from "../lab.ts";
@@ -53,8 +52,7 @@ export async function runLab(lab: Lab, targets: readonly string[], options: Repr
   try {
     result = await runPipeline({
       ...lab,
-      device: devicesFor(options.device),
-      deviceClass: deviceClassOf,
+      ...devicesFor(options.device),
       force: options.force,
       targets,
       jobs: options.jobs,
