@@ -8,6 +8,7 @@ export const BYTES: Readonly<Record<DType, number>> = { f32: 4, bf16: 2, i32: 4 
 export class CudaMemory implements CudaBuffer {
   /** Of an f32 buffer that a matrix product or the embedding has read: where its bf16 copy lies. */
   copy: bigint | undefined = undefined;
+  copySlack: number | undefined = undefined;
   private place: bigint | undefined;
 
   constructor(
@@ -38,6 +39,7 @@ export class CudaMemory implements CudaBuffer {
   retire(): void {
     this.place = undefined;
     this.copy = undefined;
+    this.copySlack = undefined;
   }
 }
 

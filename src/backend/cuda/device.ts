@@ -25,6 +25,9 @@ export interface DeviceOptions {
   readonly profile?: KernelTimes | undefined;
 }
 
+/** Zeros behind a parameter's bf16 copy: seven more rows of a matrix with up to 4,681 columns (see launch/head-loss.ts). */
+const COPY_SLACK = 2 ** 15;
+
 export class CudaDevice {
   readonly launcher: Launcher;
   readonly stream: Stream;
@@ -132,8 +135,17 @@ export class CudaDevice {
     if (buffer.dtype !== "f32" || buffer.copy !== undefined) return;
     const bytes = buffer.length * BYTES.bf16;
     const isInside = this.trace !== undefined && buffer.recording === this.trace;
-    buffer.copy = isInside ? this.trace!.allocate(bytes) : this.pool.allocate(bytes);
-    if (!isInside) this.aside(() => this.refresh(buffer));
+    if (isInside) {
+      buffer.copy = this.trace!.allocate(bytes);
+    } else {
+      const copy = this.pool.allocate(bytes + COPY_SLACK * BYTES.bf16);
+      buffer.copy = copy;
+      buffer.copySlack = COPY_SLACK;
+      this.aside(() => {
+        this.add({ kind: "fill", address: copy + BigInt(bytes), bytes: COPY_SLACK * BYTES.bf16, value: 0 });
+        this.refresh(buffer);
+      });
+    }
     if (isInside || this.writtenInTrace.has(buffer)) this.refresh(buffer);
   }
 
@@ -189,11 +201,13 @@ export class CudaDevice {
 
   /** For measuring: work that is done at once, also while something is recorded, on memory of its own. */
   bench(): TuningBench {
+    // Not the operations' own: the one for which something is measured may hold pieces of that.
+    const workspace = new Workspace(this.pool);
     const launcher: Launcher = {
       multiprocessors: this.launcher.multiprocessors,
       launch: (launch) => this.issuer.add({ kind: "launch", launch }),
       call: (call) => this.issuer.add({ kind: "call", call }),
-      workspace: (bytes) => this.workspace.take(bytes),
+      workspace: (bytes) => workspace.take(bytes),
     };
     return {
       launcher,
@@ -203,11 +217,11 @@ export class CudaDevice {
           return use(addresses);
         } finally {
           for (const address of addresses) this.pool.free(address);
-          this.workspace.reset();
+          workspace.release();
         }
       },
       time: (work) => {
-        this.workspace.reset();
+        workspace.reset();
         return this.stream.time(work);
       },
     };
@@ -218,11 +232,16 @@ export class CudaDevice {
     return this.kernels.names;
   }
 
+  /** Waits for all work; says nothing of its faults. */
+  settle(): void {
+    if (this.isOpen) this.driver.status("cuStreamSynchronize", this.stream.handle);
+  }
+
   close(): void {
     if (!this.isOpen) return;
+    this.settle();
     this.isOpen = false;
     const { driver } = this;
-    driver.status("cuStreamSynchronize", this.stream.handle);
     this.transfers.close();
     this.options.profile?.detach();
     for (const buffer of this.live) buffer.retire();

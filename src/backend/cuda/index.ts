@@ -110,8 +110,10 @@ function open(driver: Driver, device: CudaDevice, kernels: string, wanted: GemmC
       };
     },
     close: () => {
-      device.close();
+      // The library first: its handle lives in the context that the device gives back.
+      device.settle();
       library?.close();
+      device.close();
       if (!("reason" in nvml)) nvml.close();
     },
   };

@@ -10,6 +10,8 @@ export interface CudaBuffer extends DeviceBuffer {
   readonly address: bigint;
   /** Of a parameter (f32) that matrix products read: the address of its bf16 copy. What writes the buffer writes the copy too. */
   readonly copy?: bigint | undefined;
+  /** Elements behind the copy that may be read as well, and are zeros. */
+  readonly copySlack?: number | undefined;
 }
 
 /** One parameter of a kernel, in the order of its declaration. Pointers are addresses; 0n is a null pointer. */

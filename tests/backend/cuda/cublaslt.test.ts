@@ -194,6 +194,22 @@ describe.skipIf(missing)("the provider cublaslt on the simulated driver", () => 
       );
     });
 
+    test("leaves rows that would spoil the alignment of a transposed operand to our kernels", () => {
+      const left: GemmArgs[] = [];
+      const provider = new CublasLtGemm(library, { name: "rest", gemm: (_, args) => left.push(args) });
+      const [a, b, c] = [device.allocate("bf16", 64), device.allocate("bf16", 16), device.allocate("f32", 52)];
+      device.write(a, new Float32Array(64).fill(1));
+      device.write(b, new Float32Array(16).fill(2));
+      provider.gemm(device.launcher, {
+        ...{ c: c.address, cType: "f32", a: a.address, b: b.address, M: 13, N: 4, K: 4 },
+        ...{ lda: 16, ldb: 4, ldc: 4, transposeA: true, transposeB: false, accumulate: true },
+      });
+      const result = [...device.read(c)];
+      expect(result).toEqual(result.map((_, i) => (i < 8 * 4 ? 8 : 0)));
+      const [rest] = left;
+      expect([left.length, rest?.M, rest?.a, rest?.c]).toEqual([1, 5, a.address + 16n, c.address + 128n]);
+    });
+
     test("asks for a shape's algorithms once, and leaves to our kernels what the library cannot or should not do", () => {
       const provider = new CublasLtGemm(library, refused);
       const memory = device.allocate("bf16", 4096).address;

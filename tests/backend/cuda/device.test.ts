@@ -57,6 +57,20 @@ describe.skipIf(missing)("the cuda device on the simulated driver", () => {
     expect([...device.read(halves)]).toEqual([1, 1, 1.015625, -0.10009765625]);
   });
 
+  test("measuring in the middle of an operation leaves that operation's workspace alone", () => {
+    device.beginOperation();
+    const held = device.launcher.workspace(512);
+    const bench = device.bench();
+    const used = bench.scratch([256], ([scratch]) => {
+      const taken: bigint[] = [];
+      bench.time(() => taken.push(bench.launcher.workspace(256)));
+      return [scratch!, ...taken];
+    });
+    const next = device.launcher.workspace(512);
+    const lies = (address: bigint, start: bigint) => address >= start && address < start + 512n;
+    expect([...used, next].filter((address) => lies(address, held))).toEqual([]);
+  });
+
   test("rounding to bf16 takes the nearest, ties to even, and keeps infinities and NaN", () => {
     const bits = (value: number) => {
       const out = new Uint16Array(1);
@@ -156,11 +170,17 @@ describe.skipIf(missing)("the cuda device on the simulated driver", () => {
     );
   });
 
-  test("an f32 buffer's bf16 copy follows every write, and is given back with it", () => {
+  test("an f32 buffer's bf16 copy follows every write, has zeros behind it, and is given back with it", () => {
     const x = upload(Float32Array.from({ length: 600 }, (_, i) => i % 256));
     const held = device.memory().allocatedBytes;
     device.ensureCopy(x);
-    expect(device.memory().allocatedBytes - held).toBe(1200);
+    expect(device.memory().allocatedBytes - held).toBe(1200 + 2 * x.copySlack!);
+    const slack = device.allocate("bf16", x.copySlack!);
+    const args = [slack.address, x.copy! + 1200n].map((value) => ({ type: "pointer", value }) as const);
+    const count = { type: "u32", value: slack.length / 2 } as const;
+    device.launcher.launch({ kernel: "copy_32", grid: [1, 1, 1], threads: 256, args: [...args, count] });
+    expect(device.read(slack)).toEqual(new Float32Array(slack.length));
+    device.free(slack);
     const copy = () => {
       const probe = device.allocate("f32", 300);
       const args = [probe.address, x.copy!].map((value) => ({ type: "pointer", value }) as const);

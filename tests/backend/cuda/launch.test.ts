@@ -7,7 +7,7 @@ import { launchAdamW } from "../../../src/backend/cuda/launch/adamw.ts";
 import { launchDropout } from "../../../src/backend/cuda/launch/dropout.ts";
 import { launchAdd, launchCopy, launchFill, launchScale } from "../../../src/backend/cuda/launch/elementwise.ts";
 import { launchEmbedding, launchEmbeddingGradient } from "../../../src/backend/cuda/launch/embedding.ts";
-import { ownGemm } from "../../../src/backend/cuda/launch/gemm.ts";
+import { type GemmProvider, ownGemm } from "../../../src/backend/cuda/launch/gemm.ts";
 import { launchHeadLoss } from "../../../src/backend/cuda/launch/head-loss.ts";
 import { launchClipScale, launchSum } from "../../../src/backend/cuda/launch/reductions.ts";
 import type { CudaBuffer } from "../../../src/backend/cuda/launcher.ts";
@@ -190,6 +190,42 @@ describe.skipIf(unavailable)(`CUDA launch functions${unavailable ? ` (skipped: $
     expect(() => launchHeadLoss(device, ownGemm, { ...call, w: f32(...new Array<number>(20).fill(1)) })).toThrow(
       /headLoss\.w: the parameter has no bf16 copy/,
     );
+    device.endOperation();
+  });
+
+  test("the head's products go over whole packets of words where zeros follow the weights, with the same results", () => {
+    const [N, C, V] = [5, 8, 13];
+    const values = (length: number, seed: number) =>
+      toBf16(Float32Array.from({ length }, (_, i) => Math.sin(seed + 3 * i)));
+    const x = device.upload(values(N * C, 1));
+    const padded = new Uint16Array(16 * C);
+    padded.set(values(V * C, 2));
+    const copies = [device.upload(padded.slice(0, V * C)), device.upload(padded)];
+    const results = copies.map((copy, i) => {
+      const asked: number[][] = [];
+      const provider: GemmProvider = {
+        name: "watched",
+        gemm: (to, args) => {
+          asked.push([args.M, args.N, args.K]);
+          ownGemm.gemm(to, args);
+        },
+      };
+      const w = { ...device.upload(new Float32Array(V * C)), copy: copy.address, copySlack: i * 3 * C };
+      const [losses, dx, dw] = [
+        f32(0, 0, 0, 0, 0),
+        device.allocate("bf16", N * C),
+        device.upload(new Float32Array(V * C)),
+      ];
+      launchHeadLoss(device, provider, { losses, x, w, targets: i32(0, 12, -1, 5, 7), N, C, V, dx, dw });
+      const words = i === 0 ? V : 16;
+      expect(asked).toEqual([
+        [N, words, C],
+        [N, C, words],
+        [V, C, N],
+      ]);
+      return [losses, dx, dw].map(read);
+    });
+    expect(results[1]).toEqual(results[0]);
     device.endOperation();
   });
 

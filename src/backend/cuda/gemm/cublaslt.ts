@@ -5,6 +5,9 @@ import type { CublasLt, LtPlan, LtShape } from "../driver/cublaslt.ts";
 import type { GemmArgs, GemmProvider } from "../launch/gemm.ts";
 import type { Launcher } from "../launcher.ts";
 
+/** Elements of bf16 in 16 bytes: the library is fast where rows in memory are whole packets (cuBLAS documentation, Tensor Core Usage). */
+const PACKET = 8;
+
 export class CublasLtGemm implements GemmProvider {
   readonly name = "cublaslt";
   private readonly plans = new Map<string, LtPlan | undefined>();
@@ -18,6 +21,13 @@ export class CublasLtGemm implements GemmProvider {
   ) {}
 
   gemm(launcher: Launcher, args: GemmArgs): void {
+    const odd = args.transposeA && args.lda % PACKET === 0 && args.M > PACKET ? args.M % PACKET : 0;
+    if (odd > 0) {
+      // The last rows, which would make all others slow: the gradient of a head of 50,257 words has one such row.
+      this.gemm(launcher, { ...args, M: args.M - odd });
+      this.fallback.gemm(launcher, lastRows(args, odd));
+      return;
+    }
     const plan = this.plan(launcher, args);
     if (plan) {
       if (!this.computed.has(plan)) this.computed.set(plan, shapeOf(args));
@@ -63,6 +73,14 @@ export class CublasLtGemm implements GemmProvider {
         }),
     });
   }
+}
+
+/** The last `rows` rows of a product whose first operand is transposed. */
+function lastRows(args: GemmArgs, rows: number): GemmArgs {
+  const first = args.M - rows;
+  const inResult = BigInt(first * args.ldc * (args.cType === "f32" ? 4 : 2));
+  const residual = args.residual === undefined ? undefined : args.residual + inResult;
+  return { ...args, M: rows, a: args.a + BigInt(first * 2), c: args.c + inResult, residual };
 }
 
 /** Everything that decides which algorithm is fastest: `4096x512x1536 nt bf16 ld 1536 1536 512`. */

@@ -24,7 +24,8 @@ export function launchHeadLoss(
   const { N, C, V, gradientScale = 1 } = call;
   const losses = checked(call.losses, "f32", N, "headLoss.losses").address;
   const x = checked(call.x, "bf16", N * C, "headLoss.x").address;
-  const w = copyOf(checked(call.w, "f32", V * C, "headLoss.w"), "headLoss.w");
+  const parameter = checked(call.w, "f32", V * C, "headLoss.w");
+  const w = copyOf(parameter, "headLoss.w");
   const targets = checked(call.targets, "i32", N, "headLoss.targets").address;
   if ((call.dx === undefined) !== (call.dw === undefined))
     throw new TypeError("headLoss: needs both dx and dw, or neither");
@@ -33,6 +34,9 @@ export function launchHeadLoss(
 
   // Rows begin on 16 bytes.
   const stride = Math.ceil(V / 8) * 8;
+  // Libraries want whole packets of 16 bytes along a row, and fall back to slower kernels for 50,257 words. So the products go over
+  // the padding too where zeros follow w: its logits are no part of the softmax, and their gradient is zero.
+  const columns = (stride - V) * C <= (parameter.copySlack ?? 0) ? stride : V;
   const chunk = rowsPerChunk(N, stride * 2, chunkBytes);
   const logits = launcher.workspace(Math.min(chunk, N) * stride * 2);
   for (let first = 0; first < N; first += chunk) {
@@ -40,7 +44,7 @@ export function launchHeadLoss(
     const xRows = x + BigInt(first * C * 2);
     provider.gemm(launcher, {
       ...{ c: logits, cType: "bf16", a: xRows, b: w },
-      ...{ M: rows, N: V, K: C, lda: C, ldb: C, ldc: stride, transposeA: false, transposeB: true },
+      ...{ M: rows, N: columns, K: C, lda: C, ldb: C, ldc: stride, transposeA: false, transposeB: true },
     });
     launch(launcher, {
       kernel: "cross_entropy",
@@ -59,7 +63,7 @@ export function launchHeadLoss(
     if (dx === undefined || dw === undefined) continue;
     provider.gemm(launcher, {
       ...{ c: dx + BigInt(first * C * 2), cType: "bf16", a: logits, b: w },
-      ...{ M: rows, N: C, K: V, lda: stride, ldb: C, ldc: C, transposeA: false, transposeB: false },
+      ...{ M: rows, N: C, K: columns, lda: stride, ldb: C, ldc: C, transposeA: false, transposeB: false },
     });
     provider.gemm(launcher, {
       ...{ c: dw, cType: "f32", a: logits, b: xRows, accumulate: true },
