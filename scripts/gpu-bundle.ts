@@ -14,8 +14,9 @@ import { packageRoot, packageVersion } from "../src/util/package-root.ts";
 /** Of the archive: what a machine is given at most. */
 const MOST_BYTES = 40e6;
 const TESTS = ["tests/backend/cuda", "tests/train/simulated-gpu.test.ts", "tests/gpu"];
-/** About sources and the simulator, not about a device. */
-const NOT_FOR_A_DEVICE = /\/(ptx|simulator|sanitizer|[\w-]+-mutations)\.test\.ts$/;
+/** About sources, about the simulator and its digest, or about stand-ins that g++ compiles. */
+const NOT_FOR_A_DEVICE =
+  /\/(ptx|simulator[\w-]*|sanitizer|[\w-]+-mutations|driver|cublaslt|nvml|toy-training)\.test\.ts$/;
 /** What tests and benchmark read of the package at run time. */
 const READ = ["src/backend/cuda/ptx", "src/backend/cuda/kernels", "src/backend/cpu", "assets/data/stories.jsonl.gz"];
 

@@ -1,12 +1,12 @@
 // Whole trainings on a GPU: the same bits twice, and the losses of the cpu device. Only where STLM_TEST_DRIVER names a GPU's driver.
 
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Backend } from "../../src/backend/backend.ts";
 import { createCpuBackend } from "../../src/backend/cpu/index.ts";
 import { createCudaBackend } from "../../src/backend/cuda/index.ts";
 import { presets } from "../../src/models/presets.ts";
 import { isUserError } from "../../src/util/errors.ts";
-import { isSimulated } from "../backend/cuda/driver-under-test.ts";
+import { driverUnderTest, isSimulated } from "../backend/cuda/driver-under-test.ts";
 import { type ShortRun, shortRun } from "./short-run.ts";
 
 if (isSimulated) console.error("Trainings on a GPU are not tested: `make test-gpu` does, where there is one.");
@@ -21,6 +21,9 @@ const MINUTES = 60_000;
 
 describe.skipIf(isSimulated)("on a GPU", () => {
   const open: Backend[] = [];
+  beforeAll(async () => {
+    process.env["STLM_CUDA_LIBRARY"] = await driverUnderTest();
+  });
   afterEach(() => {
     for (const backend of open.splice(0)) backend.close();
   });

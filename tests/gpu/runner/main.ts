@@ -4,6 +4,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
+import { probeNow } from "../../../src/backend/cuda/probe.ts";
 
 const SECONDS = Number(process.env["STLM_TEST_SECONDS"] ?? 450);
 /** The kernels at their edges, on small shapes: what a tool that slows them down by a hundred can go through. */
@@ -11,6 +12,14 @@ const SANITIZED = "backend-cuda-launch.mjs";
 const deadline = performance.now() + SECONDS * 1000;
 const folder = path.join(import.meta.dirname, "tests");
 const driver = process.env["STLM_TEST_DRIVER"] ?? "libcuda.so.1";
+
+process.env["STLM_CUDA_LIBRARY"] = driver;
+const probe = probeNow();
+if (!probe.available) {
+  console.error(`${probe.reason}\n${probe.hint}`);
+  process.exit(1);
+}
+console.log(`${probe.device.name}, ${driver}`);
 
 /** The exit status; 124 at the deadline. What the program prints is printed. */
 function run(command: string, args: readonly string[]): Promise<number> {
