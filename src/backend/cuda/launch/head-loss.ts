@@ -8,10 +8,11 @@ import { copyOf } from "./elementwise.ts";
 import type { GemmProvider } from "./gemm.ts";
 
 /**
- * Logits of a chunk. Each chunk reads and writes all of dw (103 MB for 50,257 words of 512), so chunks should be large; half a
- * gigabyte is 5,340 rows of 50,257.
+ * Logits of a chunk. Each chunk reads and writes all of dw (103 MB for 50,257 words of 512), so chunks should be large: half a
+ * gigabyte is 5,341 rows of 50,257 words, two are 21,362. Decided by the number of multiprocessors, because chunks decide in which
+ * order dw is added up: GPUs with a hundred have 24 GB and more.
  */
-const CHUNK_BYTES = 2 ** 29;
+const chunkBytesOn = ({ multiprocessors }: Launcher) => (multiprocessors >= 100 ? 2 ** 31 : 2 ** 29);
 const ROW_MULTIPLE = 128;
 
 /** Targets are on the device: one outside -1..V-1 gives a loss, and a row of gradients, of NaN. `chunkBytes` bounds the logits in memory. */
@@ -19,7 +20,7 @@ export function launchHeadLoss(
   launcher: Launcher,
   provider: GemmProvider,
   call: HeadLossArgs,
-  chunkBytes = CHUNK_BYTES,
+  chunkBytes = chunkBytesOn(launcher),
 ): void {
   const { N, C, V, gradientScale = 1 } = call;
   const losses = checked(call.losses, "f32", N, "headLoss.losses").address;
