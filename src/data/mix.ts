@@ -80,9 +80,9 @@ export interface ResolveMixOptions {
 
 /** weight^(1/temperature), scaled to add up to 1; in logarithms, so that no temperature overflows. */
 export function temperatureShares(weights: readonly number[], temperature: number): number[] {
-  const logs = weights.map((weight) => Math.log(weight) / temperature);
+  const logs = weights.map((weight) => Math.log(weight));
   const largest = Math.max(...logs);
-  const scaled = logs.map((log) => (log === Number.NEGATIVE_INFINITY ? 0 : Math.exp(log - largest)));
+  const scaled = logs.map((log) => Math.exp((log - largest) / temperature));
   const sum = scaled.reduce((total, value) => total + value, 0);
   return scaled.map((value) => value / sum);
 }

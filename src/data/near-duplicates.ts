@@ -12,12 +12,17 @@ import { mix32 } from "./words.ts";
  */
 const MOST_OF_ONE_KEY = 64;
 
-/** Pairs whose estimate falls short of the threshold by less than this are looked at: three standard errors of 128 values. */
-const SLACK = 0.12;
+/**
+ * Pairs whose estimate falls short of the threshold by no more standard errors than this are looked at. The error is that
+ * of a similarity of 0.8, by which so many values agree or not.
+ */
+const SLACK_ERRORS = 3.4;
 
 /** Documents are offered one after the other, in an order that decides: a document near to a kept one is not kept. */
 export class NearDuplicates {
   private readonly length: number;
+  /** Least estimate that is worth an exact comparison. */
+  private readonly leastEstimate: number;
   /** Document + 1; 0 is free. All bands share the table: a document met under another band's key is compared all the same. */
   private readonly slots: Uint32Array;
 
@@ -28,6 +33,7 @@ export class NearDuplicates {
     private readonly jaccard: (document: number, other: number) => number,
   ) {
     this.length = rule.bands * rule.rows;
+    this.leastEstimate = rule.threshold - SLACK_ERRORS * (0.4 / Math.sqrt(this.length));
     const keys = rule.bands * Math.max(1, signatures.length / this.length);
     this.slots = new Uint32Array(2 ** Math.ceil(Math.log2(1.5 * keys)));
   }
@@ -45,14 +51,13 @@ export class NearDuplicates {
   }
 
   private visit(document: number, band: number, compared: Set<number>): number {
-    const { threshold } = this.rule;
     const mask = this.slots.length - 1;
     for (let slot = this.hash(document, band) & mask; this.slots[slot] !== 0; slot = (slot + 1) & mask) {
       const other = this.slots[slot]! - 1;
       if (!this.agreeIn(document, other, band) || compared.has(other)) continue;
       compared.add(other);
-      if (this.estimate(document, other) < threshold - SLACK) continue;
-      if (this.jaccard(document, other) >= threshold) return other;
+      if (this.estimate(document, other) < this.leastEstimate) continue;
+      if (this.jaccard(document, other) >= this.rule.threshold) return other;
     }
     return -1;
   }

@@ -9,6 +9,11 @@ export interface Template {
 
 const PLACE = /\{([^{}\s]+)\}/g;
 
+/** Whether a template has any `{path}`. */
+export function namesColumn(template: string): boolean {
+  return template.search(PLACE) >= 0;
+}
+
 /** A template without any `{path}` makes the same document of every row, so it is refused with an Error. */
 export function compileTemplate(template: string): Template {
   const literals: string[] = [];

@@ -81,6 +81,8 @@ test("temperature 1 keeps the weights, a high one evens them out, a low one leav
   );
   expect(temperatureShares([4000, 1000], 2)).toEqual([2 / 3, 1 / 3].map((share) => expect.closeTo(share, 12)));
   expect(temperatureShares([0, 3], 1e-9)).toEqual([0, 1]);
+  expect(temperatureShares([3, 5, 5], 1e-308)).toEqual([0, 0.5, 0.5]);
+  expect(temperatureShares([3, 5], 1e308)).toEqual([0.5, 0.5]);
 });
 
 test("without weights the sources' tokens are the weights", () => {

@@ -6,6 +6,7 @@ import path from "node:path";
 import { z } from "zod";
 import { type Digest, isDigest } from "../../util/digest.ts";
 import { didYouMean, UserError } from "../../util/errors.ts";
+import { namesColumn } from "../template.ts";
 import { type Dataset, type DatasetFile, fileFormats, type TextRule } from "./dataset.ts";
 import { type DatasetName, datasetNames, datasets } from "./index.ts";
 import { joinDatasets } from "./join.ts";
@@ -15,7 +16,11 @@ import { formatOf, listFolder } from "./own-folder.ts";
 const READABLE = `.${[...fileFormats, "md", "text"].join(", .")}`;
 
 const textRule = {
-  template: z.string().min(1).default("{text}").describe("How a row becomes a document, `{title}\\n{text}`."),
+  template: z
+    .string()
+    .refine(namesColumn, "a template names a column of the row in braces, as {text} does")
+    .default("{text}")
+    .describe("How a row becomes a document, `{title}\\n{text}`."),
   separator: z.string().min(1).optional().describe("Cuts text files into documents, `<|endoftext|>`."),
   documentBytes: z
     .int()
@@ -79,7 +84,7 @@ function explainChoice(issue: { readonly input?: unknown }): string {
   if (unknown !== undefined) {
     return `"${unknown}" is no data set.${didYouMean(unknown, datasetNames)} Data sets are: ${datasetNames.join(", ")}; or { path: ./mytexts }, or { url, sha256 }`;
   }
-  return "A data set is a name, { name, files }, { path, format?, template?, separator?, documentBytes? }, { url, sha256?, ... }, or a list of these";
+  return "A data set is a name, { name, files }, { path, format?, template?, separator?, documentBytes?, score? }, { url, sha256?, ... }, or a list of these";
 }
 
 /** The name that a choice would look up, whatever else is wrong with it. */
@@ -140,13 +145,24 @@ function own(name: string, license: string, files: readonly DatasetFile[], text:
 }
 
 function fromUrl(choice: z.output<typeof urlSchema>): Dataset {
-  const file = decodeURIComponent(path.posix.basename(new URL(choice.url).pathname)) || "download";
+  const file = fileNameIn(new URL(choice.url)) || "download";
   const format = choice.format ?? formatOf(file) ?? unknownFormat(choice.url);
   const pin = choice.sha256 === undefined ? {} : { sha256: choice.sha256 as Digest };
   const files: DatasetFile[] = [
     { path: file, format, source: { kind: "url", urls: [choice.url, ...(choice.mirrors ?? [])] }, ...pin },
   ];
   return own(choice.name ?? safeName(file), choice.license, files, ruleOf(choice));
+}
+
+/** Unescaped, unless that leaves no plain name: a `%2F` in it would be a folder, and a `%ZZ` is nothing. */
+function fileNameIn({ pathname }: URL): string {
+  const escaped = path.posix.basename(pathname);
+  try {
+    const name = decodeURIComponent(escaped);
+    return /^[^/\\\0]*$/.test(name) && !/^\.+$/.test(name) ? name : escaped;
+  } catch {
+    return escaped;
+  }
 }
 
 function fromPath(choice: z.output<typeof ownSchema>, root: string): Dataset {

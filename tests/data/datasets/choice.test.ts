@@ -79,6 +79,19 @@ test("a URL takes a digest with or without its prefix, and its format from the n
   expect(datasetChoiceSchema.safeParse({ url: "https://example.org/a.txt", sha256: "12" }).success).toBe(false);
 });
 
+test("the file of a URL never leaves its folder, however the name is escaped", () => {
+  const fileOf = (last: string) => expand({ url: `https://example.org/a/${last}`, format: "txt" }).files[0]!.path;
+  expect(fileOf("two%20words.txt")).toBe("two words.txt");
+  expect(fileOf("..%2F..%2Fescaped.txt")).toBe("..%2F..%2Fescaped.txt");
+  expect(fileOf("%5Cx%00.txt")).toBe("%5Cx%00.txt");
+  expect(fileOf("half%E0%A4.txt")).toBe("half%E0%A4.txt");
+});
+
+test.each(["texts", "{text", "{ }", ""])("the template %j, which names no column, is refused", (template) => {
+  const { error } = datasetChoiceSchema.safeParse({ path: "texts", template });
+  expect(error!.issues[0]!.message).toContain("a template names a column");
+});
+
 test("a list is a mix whose files keep their rules and never collide", () => {
   const mix = expand(["tinystories-sample", "gpteacher-chat"]);
   expect(mix.files.map((file) => [file.path, file.text?.template])).toEqual([
