@@ -1,12 +1,13 @@
 // Text as hashes of normalised words, for what compares texts regardless of case and punctuation: near duplicates and
 // contamination. Normalisation: Unicode NFKC, lower case, then runs of letters, marks and digits; everything else only
-// separates ("Don't stop!" is "don", "t", "stop"). In scripts without spaces each character is a word.
+// separates ("Don't stop!" is "don", "t", "stop"). In scripts without spaces each character is a word. Whatever lies above
+// U+FFFF, emoji included, counts as a letter, so that text can be read by UTF-16 units.
 
 const SEPARATOR = 0;
 const LETTER = 1;
 const ALONE = 2;
 
-/** Class of each UTF-16 unit. Surrogates count as letters, so emoji and rare scripts are words here and not in `wordsOf`. */
+/** Class of each UTF-16 unit. */
 let classes: Uint8Array | undefined;
 
 const NO_SPACES =
@@ -14,7 +15,9 @@ const NO_SPACES =
 
 /** The words of a text, slowly: what `WordHashes` hashes. */
 export function wordsOf(text: string): string[] {
-  const word = new RegExp(`(?=[\\p{L}\\p{M}\\p{N}])[${NO_SPACES}]|(?:(?![${NO_SPACES}])[\\p{L}\\p{M}\\p{N}])+`, "gu");
+  const alone = `(?![\\u{10000}-\\u{10FFFF}])[${NO_SPACES}]`;
+  const letter = "[\\p{L}\\p{M}\\p{N}\\p{Cs}\\u{10000}-\\u{10FFFF}]";
+  const word = new RegExp(`(?=${letter})${alone}|(?:(?!${alone})${letter})+`, "gu");
   return normalise(text).match(word) ?? [];
 }
 

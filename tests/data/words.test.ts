@@ -24,8 +24,17 @@ test("in scripts without spaces each character is a word", () => {
   expect(hashesOf("abc学def", 1)).toHaveLength(3);
 });
 
+test("characters above U+FFFF are letters, and join to words", () => {
+  const text = "hello 😀 a😀b! 𠀀𠀁 𐐀x 🇩🇪 x\ud800y";
+  expect(wordsOf(text)).toEqual(["hello", "😀", "a😀b", "𠀀𠀁", "𐐨x", "🇩🇪", "x\ud800y"]);
+  expect(hashesOf(text, 1)).toHaveLength(7);
+});
+
 test("n-grams are equal where their words are, and order counts", () => {
-  const text = fc.array(fc.constantFrom("a", "b", "ab", "ba", "Über", "7", "日本", "ni日"), { maxLength: 30 });
+  const text = fc.array(
+    fc.constantFrom("a", "b", "ab", "ba", "Über", "7", "日本", "ni日", "😀", "a😀b", "𠀀𠀁", "\ud800"),
+    { maxLength: 30 },
+  );
   fc.assert(
     fc.property(text, text, fc.integer({ min: 1, max: 4 }), (a, b, length) => {
       const texts = [a.join(" "), b.join("-")];
