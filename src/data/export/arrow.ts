@@ -20,6 +20,11 @@ export async function openArrowWriter(file: string, columns: readonly ExportColu
     return new arrow.RecordBatch(schema, data);
   };
   let isEmpty = true;
+  let isOpen = true;
+  const close = () => {
+    if (isOpen) closeSync(descriptor);
+    isOpen = false;
+  };
   return {
     write(batch) {
       isEmpty = false;
@@ -28,11 +33,11 @@ export async function openArrowWriter(file: string, columns: readonly ExportColu
     async finish() {
       if (isEmpty) writer.write(batchOf({ rows: 0, values: columns.map(() => []) })); // else it has no schema
       writer.close();
-      closeSync(descriptor);
+      close();
       renameSync(partial, file);
     },
     abort() {
-      closeSync(descriptor);
+      close();
       rmSync(partial, { force: true });
     },
   };

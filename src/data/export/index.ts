@@ -1,7 +1,8 @@
 // Tables to files that other programs read: the formats by name.
 
-import { mkdirSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import path from "node:path";
+import { messageOf, systemErrorCode, UserError } from "../../util/errors.ts";
 import { openArrowWriter } from "./arrow.ts";
 import { openParquetWriter } from "./parquet.ts";
 import type { ExportColumn, ExportTable, TableWriter } from "./table.ts";
@@ -14,15 +15,18 @@ export type ExportFormat = keyof typeof exportFormats;
 
 export const exportFormatNames = Object.keys(exportFormats) as [ExportFormat, ...ExportFormat[]];
 
-/** Writes the whole table to `file`, which is replaced in one step at the end. Returns the number of rows. */
+/**
+ * Writes the whole table to `file`, which is replaced in one step at the end. Returns the number of rows. Throws a UserError
+ * where the system does not let it be written.
+ */
 export async function exportTable(
   table: ExportTable,
   file: string,
   format: ExportFormat,
   onProgress: (rows: number) => void = () => {},
 ): Promise<number> {
-  mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
-  const writer = await exportFormats[format](path.resolve(file), table.columns);
+  const target = path.resolve(file);
+  const writer = await openWriter(target, format, table.columns);
   let rows = 0;
   try {
     for await (const batch of table.batches()) {
@@ -33,7 +37,35 @@ export async function exportTable(
     await writer.finish();
   } catch (error) {
     await writer.abort();
-    throw error;
+    throw isAbout(target, error) ? notWritable(target, messageOf(error)) : error;
   }
   return rows;
+}
+
+async function openWriter(target: string, format: ExportFormat, columns: readonly ExportColumn[]) {
+  try {
+    // A device or a pipe would be replaced by a file too.
+    if (statSync(target, { throwIfNoEntry: false })?.isFile() !== false) {
+      mkdirSync(path.dirname(target), { recursive: true });
+      return await exportFormats[format](target, columns);
+    }
+  } catch (error) {
+    throw systemErrorCode(error) === undefined ? error : notWritable(target, messageOf(error));
+  }
+  throw notWritable(target, "it is no file");
+}
+
+/** Whether the system refused to write: the rest of what goes wrong comes from where the rows are read. */
+function isAbout(target: string, error: unknown): boolean {
+  if (!(error instanceof Error) || systemErrorCode(error) === undefined) return false;
+  const names = "path" in error && typeof error.path === "string" && error.path.startsWith(target);
+  return names || ("syscall" in error && error.syscall === "write");
+}
+
+function notWritable(target: string, problem: string): UserError {
+  return new UserError(`${target} cannot be written: ${problem}.`, {
+    code: "EXPORT_TARGET",
+    where: { file: target },
+    hint: "Name another file by --output, on a disk with room, in a folder that this user may write to.",
+  });
 }

@@ -159,6 +159,30 @@ describe.each(formats)("a table exported to %s", (format) => {
     expect(readFileSync(file, "utf8")).toBe("before");
   });
 
+  test("is refused with a reason where it cannot be written, and leaves nothing behind", async () => {
+    const folder = temporaryFolder("export");
+    writeFileSync(path.join(folder, "plain"), "before");
+    mkdirSync(path.join(folder, "made"));
+    const columns: readonly ExportColumn[] = [{ name: "text", type: "text" }];
+    const table = { columns, batches: () => [{ rows: 1, values: [["a"]] }] };
+    for (const name of ["made", "plain/deep.out", "made/../plain/deep.out"]) {
+      const target = path.join(folder, name);
+      await expect(exportTable(table, target, format)).rejects.toMatchObject({ code: "EXPORT_TARGET", exitCode: 2 });
+    }
+    await expect(exportTable(table, "/dev/null", format)).rejects.toThrow(
+      "/dev/null cannot be written: it is no file.",
+    );
+    // The folder of that name comes up while rows are written.
+    const late = path.join(folder, "late");
+    function* batches() {
+      yield { rows: 1, values: [["a"]] };
+      mkdirSync(late);
+    }
+    await expect(exportTable({ columns, batches }, late, format)).rejects.toMatchObject({ code: "EXPORT_TARGET" });
+    expect(readdirSync(folder).sort()).toEqual(["late", "made", "plain"]);
+    expect(readFileSync(path.join(folder, "plain"), "utf8")).toBe("before");
+  });
+
   test("of an evaluation's rows is the same table", async () => {
     const source = path.join(temporaryFolder("rows"), "it's [rows]*.parquet");
     const columns: readonly ExportColumn[] = [
