@@ -7,6 +7,7 @@ import type { DeviceDescription, Driver } from "./driver/driver.ts";
 import { KernelTable, type ModuleSource } from "./driver/modules.ts";
 import { type Graph, Stream } from "./driver/stream.ts";
 import type { TuningBench } from "./gemm/autotune.ts";
+import { openBench } from "./gemm/bench.ts";
 import { refreshCopy } from "./launch/elementwise.ts";
 import type { Launch, Launcher, LibraryCall } from "./launcher.ts";
 import { Issuer, type Operation } from "./operation.ts";
@@ -183,48 +184,34 @@ export class CudaDevice {
     if (this.trace) throw new Error("a recording inside a recording");
     const trace = new Trace();
     this.trace = trace;
+    let uncopied: CudaMemory[] = [];
     try {
       body();
     } finally {
       this.trace = undefined;
+      uncopied = [...this.writtenInTrace].filter((buffer) => buffer.dtype === "f32" && buffer.copy === undefined);
       for (const buffer of this.traced.splice(0)) buffer.retire();
       this.writtenInTrace.clear();
     }
     const { arenaBytes, placedAt } = trace.finish();
     const arena = arenaBytes > 0 ? this.pool.allocate(arenaBytes) : undefined;
-    return this.replayable(placedAt(arena ?? 0n), arena);
+    return this.replayable(placedAt(arena ?? 0n), arena, () => {
+      // Of those that the recording writes, a copy that was first asked for afterwards.
+      for (const buffer of uncopied) if (buffer.copy !== undefined) this.refresh(buffer);
+    });
   }
 
   memory(): { allocatedBytes: number; peakBytes: number } {
     return this.pool.usage();
   }
 
-  /** For measuring: work that is done at once, also while something is recorded, on memory of its own. */
+  /** For measuring matrix products. */
   bench(): TuningBench {
-    // Not the operations' own: the one for which something is measured may hold pieces of that.
-    const workspace = new Workspace(this.pool);
-    const launcher: Launcher = {
-      multiprocessors: this.launcher.multiprocessors,
-      launch: (launch) => this.issuer.add({ kind: "launch", launch }),
-      call: (call) => this.issuer.add({ kind: "call", call }),
-      workspace: (bytes) => workspace.take(bytes),
-    };
-    return {
-      launcher,
-      scratch: (sizes, use) => {
-        const addresses = sizes.map((bytes) => this.pool.allocate(bytes));
-        try {
-          return use(addresses);
-        } finally {
-          for (const address of addresses) this.pool.free(address);
-          workspace.release();
-        }
-      },
-      time: (work) => {
-        workspace.reset();
-        return this.stream.time(work);
-      },
-    };
+    const { pool, stream, issuer: queue, options, description } = this;
+    return openBench({
+      ...{ pool, stream, queue, multiprocessors: description.multiprocessors },
+      graphs: (options.graphs ?? true) && !options.check && !options.profile,
+    });
   }
 
   /** All kernels of the modules, for messages and tests. */
@@ -252,7 +239,7 @@ export class CudaDevice {
     driver.status("cuDevicePrimaryCtxRelease_v2", this.handle);
   }
 
-  private replayable(operations: readonly Operation[], arena: bigint | undefined): Recording {
+  private replayable(operations: readonly Operation[], arena: bigint | undefined, finish: () => void): Recording {
     const issue = () => {
       for (const operation of operations) this.issuer.add(operation);
     };
@@ -276,6 +263,7 @@ export class CudaDevice {
         if (isClosed) throw new Error("the recording was closed");
         if (graph) graph.launch();
         else issue();
+        finish();
       },
       close: () => {
         if (isClosed) return;

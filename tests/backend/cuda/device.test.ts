@@ -69,6 +69,8 @@ describe.skipIf(missing)("the cuda device on the simulated driver", () => {
     const next = device.launcher.workspace(512);
     const lies = (address: bigint, start: bigint) => address >= start && address < start + 512n;
     expect([...used, next].filter((address) => lies(address, held))).toEqual([]);
+    expect(new Set(used.slice(1)).size).toBe(1);
+    device.beginOperation();
   });
 
   test("rounding to bf16 takes the nearest, ties to even, and keeps infinities and NaN", () => {
@@ -276,6 +278,21 @@ describe.skipIf(missing)("the cuda device on the simulated driver", () => {
         leaked = device.allocate("f32", 4);
       });
       expect(() => device.launcher.launch(scaling(leaked!, x, 1, 4))).toThrow("used after it was freed");
+    });
+
+    test("keeps up a bf16 copy that is first asked for after it was made", () => {
+      const x = upload(ramp(8));
+      const recording = device.record(() => {
+        device.launcher.launch(scaling(x, x, 2, 8));
+        device.noteWritten(x);
+      });
+      device.ensureCopy(x);
+      recording.replay();
+      const y = device.allocate("bf16", 8);
+      const args = [y.address, x.copy!].map((value) => ({ type: "pointer", value }) as const);
+      const length = { type: "u32", value: 4 } as const;
+      device.launcher.launch({ kernel: "copy_32", grid: [1, 1, 1], threads: 256, args: [...args, length] });
+      expect(device.read(y)).toEqual(ramp(8, 2));
     });
 
     test("refreshes a bf16 copy that is first needed in it, and what it writes later", () => {

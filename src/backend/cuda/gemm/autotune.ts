@@ -6,9 +6,6 @@ import type { Launcher } from "../launcher.ts";
 import { type CublasLtGemm, shapeOf } from "./cublaslt.ts";
 import type { GemmTable } from "./table.ts";
 
-/** Enough to see past a clock that rises: the first runs do not count. */
-const WARM_UP_RUNS = 2;
-const TIMED_RUNS = 5;
 const MOST_CANDIDATES = 8;
 
 export interface TuningBench {
@@ -16,7 +13,7 @@ export interface TuningBench {
   readonly launcher: Launcher;
   /** Memory for the length of `use`. */
   scratch<T>(bytes: readonly number[], use: (addresses: readonly bigint[]) => T): T;
-  /** Milliseconds on the GPU. */
+  /** Milliseconds of `work` on the GPU: a median, without the time that its calls take. `work` is run many times. */
   time(work: () => void): number;
 }
 
@@ -73,15 +70,10 @@ export class TunedGemm implements GemmProvider {
       const added = accumulate || residual === undefined ? undefined : c!;
       const call = { ...args, a: a!, b: b!, c: c!, residual: added, bias: args.bias === undefined ? undefined : bias! };
       const milliseconds: Record<string, number> = {};
-      for (const { name, run } of candidates) milliseconds[name] = this.median(() => run(this.bench.launcher, call));
+      for (const { name, run } of candidates)
+        milliseconds[name] = this.bench.time(() => run(this.bench.launcher, call));
       const [choice] = Object.entries(milliseconds).reduce((best, entry) => (entry[1] < best[1] ? entry : best));
       return this.table.add(shape, { choice, milliseconds });
     });
-  }
-
-  private median(work: () => void): number {
-    for (let i = 0; i < WARM_UP_RUNS; i++) work();
-    const times = Array.from({ length: TIMED_RUNS }, () => this.bench.time(work));
-    return times.sort((a, b) => a - b)[Math.floor(TIMED_RUNS / 2)]!;
   }
 }
