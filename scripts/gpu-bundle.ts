@@ -16,7 +16,7 @@ const MOST_BYTES = 40e6;
 const TESTS = ["tests/backend/cuda", "tests/train/simulated-gpu.test.ts", "tests/gpu"];
 /** About sources, about the simulator and its digest, or about stand-ins that g++ compiles. */
 const NOT_FOR_A_DEVICE =
-  /\/(ptx|simulator[\w-]*|sanitizer|[\w-]+-mutations|driver|cublaslt|nvml|toy-training)\.test\.ts$/;
+  /\/(ptx|simulator[\w-]*|sanitizer|bundle|[\w-]+-mutations|driver|cublaslt|nvml|toy-training)\.test\.ts$/;
 /** What tests and benchmark read of the package at run time. */
 const READ = ["src/backend/cuda/ptx", "src/backend/cuda/kernels", "src/backend/cpu", "assets/data/stories.jsonl.gz"];
 
