@@ -117,6 +117,14 @@ describe("text files", () => {
     expect(counts.empty).toBe(1);
   });
 
+  test("have no other columns", async () => {
+    const files = [{ path: "a.txt", format: "txt", content }] as const;
+    for (const rule of [{ template: "{title}" }, { template: "{text.0}" }, { template: "{text}", score: "grade" }]) {
+      const about = { code: "BAD_DOCUMENT", hint: "A text file has {text} alone: correct its template and score." };
+      await expect(textsOf(datasetWith(files, rule))).rejects.toMatchObject(about);
+    }
+  });
+
   test("are cut at line ends when there are no marks", async () => {
     const rule = { template: "{text}", documentBytes: 5 };
     const folder = datasetWith([{ path: "a.txt", format: "txt", content: "aa\nbbbb\ncc\ndd\nee" }], rule);
@@ -174,7 +182,9 @@ describe("Parquet", () => {
 
   test("says when the bytes are no Parquet", async () => {
     const folder = datasetWith([{ path: "a.parquet", format: "parquet", content: "PAR1 but not really" }]);
-    await expect(textsOf(folder)).rejects.toMatchObject({ code: "BAD_PARQUET" });
+    const refused = expect(textsOf(folder)).rejects;
+    await refused.toMatchObject({ code: "BAD_PARQUET" });
+    await refused.toThrow(/^a\.parquet cannot be read as Parquet: (?!.*\/)/);
   });
 });
 

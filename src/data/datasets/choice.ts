@@ -37,7 +37,7 @@ const textRule = {
 const about = {
   name: z
     .string()
-    .regex(/^[\w.-]+$/, "a name has letters, digits, `.`, `_` and `-`")
+    .regex(/^(?!\.+$)[\w.-]+$/, "a name has letters, digits, `.`, `_` and `-`, and more than points")
     .optional(),
   license: z.string().default("LicenseRef-unknown").describe("SPDX identifier; recorded with the data."),
 };

@@ -87,7 +87,9 @@ async function countRows(connection: DuckDBConnection, source: string): Promise<
 }
 
 function damaged(file: SourceFile, cause: unknown): UserError {
-  return new UserError(`${file.label} cannot be read as Parquet: ${messageOf(cause).split("\n")[0]}`, {
+  // The path is of a folder that is gone when this is read.
+  const problem = messageOf(cause).split("\n")[0]!.replaceAll(file.path, file.label);
+  return new UserError(`${file.label} cannot be read as Parquet: ${problem}`, {
     code: "BAD_PARQUET",
     where: { file: file.label },
     hint: "Download the file again; if that does not help, convert it to .jsonl.",

@@ -17,6 +17,13 @@ async function* readPieces(file: SourceFile, gzip: boolean, context: ReadContext
       : documentBytes !== undefined
         ? cutAfter(documentBytes)
         : () => undefined;
+  const render = (text: string, piece: number) => {
+    try {
+      return template.render({ text });
+    } catch (error) {
+      throw badRow(file, piece, messageOf(error), "A text file has {text} alone: correct its template and score.");
+    }
+  };
   let piece = 0;
   try {
     for await (const { bytes } of readRecords(readBytes(file, gzip, context), findCut)) {
@@ -24,7 +31,7 @@ async function* readPieces(file: SourceFile, gzip: boolean, context: ReadContext
       let text = decodeUtf8(bytes, context.counts);
       if (piece === 1 && text.startsWith("\uFEFF")) text = text.slice(1); // a byte-order mark is no part of the text
       if (separator !== undefined) text = text.replace(/^[\r\n]+|[\r\n]+$/g, "");
-      yield text === "" ? "" : template.render({ text });
+      yield text === "" ? "" : render(text, piece);
     }
   } catch (error) {
     if (!(error instanceof RecordTooLong)) throw error;

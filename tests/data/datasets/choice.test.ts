@@ -87,6 +87,19 @@ test("the file of a URL never leaves its folder, however the name is escaped", (
   expect(fileOf("half%E0%A4.txt")).toBe("half%E0%A4.txt");
 });
 
+test("a name is a folder's too, so it is not the folder above", () => {
+  const accepts = (name: string) => datasetChoiceSchema.safeParse({ path: "texts", name }).success;
+  expect(["tales", "a.b", ".x", "..", ".", "a/b", ""].map(accepts)).toEqual([
+    true,
+    true,
+    true,
+    false,
+    false,
+    false,
+    false,
+  ]);
+});
+
 test.each(["texts", "{text", "{ }", ""])("the template %j, which names no column, is refused", (template) => {
   const { error } = datasetChoiceSchema.safeParse({ path: "texts", template });
   expect(error!.issues[0]!.message).toContain("a template names a column");
