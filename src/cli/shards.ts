@@ -4,6 +4,7 @@ import { openShardFile, readShardFileTexts, readShardTexts, type TextDocument } 
 import { openShards } from "../data/shards.ts";
 import type { SplitName } from "../data/split.ts";
 import { splitNames } from "../data/split.ts";
+import { UserError } from "../util/errors.ts";
 import { formatCount } from "../util/format.ts";
 import type { Artifacts } from "./artifacts.ts";
 
@@ -29,6 +30,7 @@ export function openShardSource(
 ): ShardSource {
   if (!found.isFolder) {
     const shard = openShardFile(found.place);
+    if (split !== undefined && split !== shard.split) throw otherSplit(found.place, split);
     const tokenizer = artifacts.tokenizer(shard.header.tokenizer, given);
     return {
       about: `${formatCount(shard.header.tokens)} tokens, shard ${shard.header.shard}, tokenizer ${tokenizer.kind}`,
@@ -50,4 +52,12 @@ export function openShardSource(
     verify: () => set.verify(),
     close: () => set.close(),
   };
+}
+
+function otherSplit(file: string, split: SplitName): UserError {
+  return new UserError(`${file} is one shard, and not known to be of the split ${split}.`, {
+    code: "OTHER_SPLIT",
+    where: { file },
+    hint: "Leave out --split, or name the folder that the shard lies in.",
+  });
 }

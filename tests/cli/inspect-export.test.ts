@@ -78,6 +78,9 @@ describe("inspect", () => {
     expect(await shown("shards", { split: "test" })).toEqual(test);
     expect(await shown("shards", { split: "test", start: 1, count: 1 })).toEqual([test[1]]);
     expect(await shown("shards", { count: 0 })).toEqual([]);
+    const single = path.join(shardsFolder, "test-00000.bin");
+    expect(await shown(single, { split: "test" })).toEqual(test);
+    await expect(look(single, { split: "train" })).rejects.toMatchObject({ code: "OTHER_SPLIT", exitCode: 2 });
   });
 
   test("lets no control character of a document act", async () => {
