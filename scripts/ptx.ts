@@ -19,7 +19,11 @@ export const ARCHITECTURE = "compute_80";
  * kernels use is newer than 7.0.
  */
 export const PTX_VERSION = "7.8";
-export const NVCC_FLAGS = ["-std=c++17", `-arch=${ARCHITECTURE}`, "-ptx"];
+/**
+ * Products and sums are fused only where a kernel says fmaf: what nvcc leaves open, each driver's compiler would decide for itself, and
+ * a driver's update could change the bits of a run.
+ */
+export const NVCC_FLAGS = ["-std=c++17", `-arch=${ARCHITECTURE}`, "-fmad=false", "-ptx"];
 
 export interface PtxIndex {
   /** First line of `nvcc --version` that has a number. */

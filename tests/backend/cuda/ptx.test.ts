@@ -22,6 +22,11 @@ describe("the PTX of the package", () => {
     expect(ptx).toContain(".target sm_80\n");
   });
 
+  test.each(kernelFiles())("%s has no product or sum that a driver may fuse as it likes", (file) => {
+    const ptx = readFileSync(ptxFile(file), "utf8");
+    expect(/\b(?:mul|add|sub)\.(?:ftz\.)?f(?:32|64)\b.*/.exec(ptx)?.[0]).toBeUndefined();
+  });
+
   test.each(kernelFiles())("%s includes nothing of CUDA", (file) => {
     const text = readFileSync(path.join(kernelFolder(), file), "utf8");
     for (const [, name] of text.matchAll(/#include\s+(\S+)/g)) expect(name).toMatch(/^"[\w-]+\.cuh"$/);
