@@ -188,12 +188,12 @@ describe("items", () => {
   });
 });
 
-test("the bundled BLiMP holds twenty pairs of two different sentences for each of the 67 paradigms", () => {
+test("the bundled BLiMP holds a hundred pairs of two different sentences for each of the 67 paradigms", () => {
   const rows = bundledRows("blimp-6700");
   const paradigms = new Map<unknown, unknown[]>();
   for (const row of rows) paradigms.set(row["UID"], [...(paradigms.get(row["UID"]) ?? []), row]);
   expect([...paradigms.keys()].sort()).toEqual([...blimpParadigms]);
-  expect([...paradigms.values()].every((pairs) => pairs.length === 20)).toBe(true);
+  expect([...paradigms.values()].every((pairs) => pairs.length === 100)).toBe(true);
   expect(rows.filter((row) => row["sentence_good"] === row["sentence_bad"])).toEqual([]);
 });
 
