@@ -43,7 +43,7 @@ test("reports of models that guess claim knowledge of a benchmark in at most 5 %
       CREATE TABLE evaluations AS SELECT i::INTEGER AS evaluation, 'model' AS arm, 'd' || i AS digest, false AS diverged FROM range(${RUNS}) t(i);
       CREATE TABLE chance AS SELECT * FROM (VALUES ${BENCHMARKS.map(({ metric, choices }) => `('${metric}', ${100 / choices}::DOUBLE)`).join(", ")}) t(metric, value);
       CREATE TABLE estimates (arm VARCHAR, metric VARCHAR, value DOUBLE, digests VARCHAR[])`);
-    const reports = 200;
+    const reports = 100;
     let claiming = 0;
     for (let report = 0; report < reports; report++) {
       await database.run(`
