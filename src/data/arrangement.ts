@@ -19,7 +19,7 @@ export const nearDuplicateSchema = z.strictObject({
 
 export type NearDuplicateRule = z.output<typeof nearDuplicateSchema>;
 
-export const scoreNames = ["length", "entropy", "rarity", "score"] as const;
+const scoreNames = ["length", "entropy", "rarity", "score"] as const;
 export type ScoreName = (typeof scoreNames)[number];
 
 export const orderSchema = z.strictObject({

@@ -122,7 +122,7 @@ export class Sampler implements WindowSource {
 }
 
 /** Ids of a source that may be drawn from at `step`: a leading share that grows over the stage, at least a window. */
-export function leadingTokens(stage: MixStage, step: number, tokens: number, length: number): number {
+function leadingTokens(stage: MixStage, step: number, tokens: number, length: number): number {
   const [first, last] = stage.easiest;
   const steps = stage.to - stage.from - 1;
   const progress = steps <= 0 ? 1 : Math.min(1, Math.max(0, step - stage.from) / steps);

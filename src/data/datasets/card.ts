@@ -57,7 +57,7 @@ export function cardOf(dataset: Dataset, recorded: ReadonlyMap<string, Digest> =
 }
 
 /** By what the bytes are known before they are fetched. */
-export function pinnedBy(files: readonly DatasetFile[]): string {
+function pinnedBy(files: readonly DatasetFile[]): string {
   const digests = files.filter((file) => file.sha256 !== undefined).length;
   const byRevision = files.every(({ source }) => source.kind !== "url" || source.revision !== undefined);
   if (files.some(({ source }) => source.kind === "listing"))

@@ -30,6 +30,9 @@ const answerSchema = z.array(
   }),
 );
 
+/** The hub tells no more at once. */
+const MOST_ENTRIES = 1000;
+
 /** Where a file is looked for below `--data-dir`. */
 export function dropPathOf(dataset: Dataset, file: DatasetFile): string {
   return file.dropPath ?? `${dataset.name}/${file.path}`;
@@ -82,6 +85,7 @@ async function askHub(
   try {
     await downloadFile([url], { sha256: undefined, bytes: undefined }, answer, context.download);
     const entries = answerSchema.parse(JSON.parse(readFileSync(answer, "utf8")));
+    if (entries.length >= MOST_ENTRIES) throw new Error(`it lists ${MOST_ENTRIES} files, and there may be more`);
     const found = entries
       .filter((entry) => entry.type === "file" && entry.path.endsWith(ending))
       .sort((a, b) => compareUtf8(a.path, b.path));

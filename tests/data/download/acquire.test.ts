@@ -215,6 +215,7 @@ describe("a set whose files only the hub knows", () => {
   test.each([
     ["leads out of its folder", answer(entry("../../a.jsonl")), 'names the file "../../a.jsonl"'],
     ["names nothing that fits", answer(entry("README.md")), "names no *.jsonl file"],
+    ["may go on", answer(...Array.from({ length: 1000 }, (_, at) => entry(`${at}.jsonl`))), "there may be more"],
     ["is no listing", answer({ error: "no" }), "does not say which files tales has"],
     ["is missing", status(404), "it answers 404"],
   ])("says where to put its files when the answer %s", async (_what, handler, message) => {
