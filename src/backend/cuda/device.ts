@@ -243,16 +243,13 @@ export class CudaDevice {
     const issue = () => {
       for (const operation of operations) this.issuer.add(operation);
     };
+    const { graphs = true, check, profile } = this.options;
+    const mayCapture = graphs && !check && !profile;
     let graph: Graph | undefined;
+    let replays = 0;
     let isClosed = false;
     try {
       this.issuer.prepare(operations);
-      const { graphs = true, check, profile } = this.options;
-      if (graphs && !check && !profile) {
-        const captured = this.stream.capture(issue);
-        if ("reason" in captured) this.graphRefusal = captured.reason;
-        else graph = captured;
-      }
     } catch (error) {
       if (arena !== undefined) this.pool.free(arena);
       throw error;
@@ -261,6 +258,12 @@ export class CudaDevice {
       replay: () => {
         this.requireOpen();
         if (isClosed) throw new Error("the recording was closed");
+        // Call by call at first: what a library or the driver loads for its first call had better not be captured.
+        if (mayCapture && ++replays === 2) {
+          const captured = this.stream.capture(issue);
+          if ("reason" in captured) this.graphRefusal = captured.reason;
+          else graph = captured;
+        }
         if (graph) graph.launch();
         else issue();
         finish();

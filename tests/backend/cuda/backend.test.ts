@@ -144,9 +144,9 @@ describe.skipIf(missing)("the cuda device", () => {
   });
 
   test.skipIf(!isSimulated)("a step is a handful of calls once it is recorded", { timeout: 120_000 }, async () => {
-    const before = await trainBriefly(await open(), 1).then(() => rig.count("cuLaunchKernel"));
+    const before = await trainBriefly(await open(), 2).then(() => rig.count("cuLaunchKernel"));
     rig.reset();
-    await trainBriefly(await open(), 3);
+    await trainBriefly(await open(), 4);
     expect(rig.count("cuLaunchKernel")).toBe(before);
     expect(rig.count("cuStreamSynchronize")).toBeLessThan(40);
   });
