@@ -34,7 +34,9 @@ function addressIn(environment: Environment, name: string | undefined): string {
   if (name === undefined) return "";
   const value = environment[name]!.trim();
   const address = value.includes("://") ? value : `http://${value}`;
-  if (URL.canParse(address) && /^https?:$/.test(new URL(address).protocol)) return address;
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  // With a path, `htp:/proxy` or a whole sentence would pass for a host and what stands after it.
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === "/") return address;
   // Without its value, in which a password may stand.
   throw new UserError(`${name} is not the address of an HTTP proxy.`, {
     code: "BAD_PROXY",

@@ -59,9 +59,9 @@ describe("a proxy of the environment", () => {
   });
 
   test("that is no address is refused without being printed", () => {
-    expect(() => proxyOf({ HTTPS_PROXY: "socks5://me:pa55word@localhost" })).toThrow(
-      "HTTPS_PROXY is not the address of an HTTP proxy.",
-    );
+    for (const address of ["socks5://me:pa55word@localhost", "htp:/me:pa55word@localhost", "http://a/b", "a b", " "]) {
+      expect(() => proxyOf({ HTTPS_PROXY: address })).toThrow(/^HTTPS_PROXY is not the address of an HTTP proxy\.$/);
+    }
     expect(proxyOf({ https_proxy: "proxy.example.org:3128" })).toMatchObject({
       https: "http://proxy.example.org:3128",
       names: "https_proxy",
