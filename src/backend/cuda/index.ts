@@ -6,7 +6,7 @@ import { formatBytes } from "../../util/format.ts";
 import type { Backend } from "../backend.ts";
 import { classOf, openTable } from "./class.ts";
 import { CudaDevice } from "./device.ts";
-import { openCublasLt } from "./driver/cublaslt.ts";
+import { findCublasLt, openCublasLt } from "./driver/cublaslt.ts";
 import { chooseDevice, type Driver, openDriver } from "./driver/driver.ts";
 import { cudaVersion, type ModuleSource } from "./driver/modules.ts";
 import { openNvml } from "./driver/nvml.ts";
@@ -61,8 +61,11 @@ function open(driver: Driver, device: CudaDevice, kernels: string, wanted: GemmC
   const version = driver.version;
   const cublasLt = openCublasLt(version);
   const library = "reason" in cublasLt ? undefined : cublasLt;
-  const choice = wanted ?? chooseGemm(description.capability, library !== undefined);
-  if (choice === "cublaslt" && "reason" in cublasLt) throw noCublasLt(cublasLt.reason);
+  // By what is found, as the planner did, who put it into the class: a library that then does not start must not change the choice.
+  const isFound = !("reason" in findCublasLt(version));
+  const choice = wanted ?? chooseGemm(description.capability, isFound);
+  const isNeeded = choice === "cublaslt" || (choice === "tuned" && isFound);
+  if (isNeeded && "reason" in cublasLt) throw noCublasLt(choice, cublasLt.reason);
   const table = choice === "tuned" ? openTable(description, version, library?.version, kernels) : undefined;
   const nvml = openNvml(description.busId);
   const energy = () => ("reason" in nvml ? undefined : nvml.energyJoules());
@@ -129,9 +132,9 @@ function providerFor(
   return choice === "cublaslt" ? lt! : new TunedGemm(lt, table!, device.bench());
 }
 
-function noCublasLt(reason: string): UserError {
-  return new UserError(`${GEMM_VARIABLE} is cublaslt, and cuBLASLt was not found: ${reason}.`, {
+function noCublasLt(choice: GemmChoice, reason: string): UserError {
+  return new UserError(`Matrix products are to be computed by cuBLASLt (${choice}), which cannot be used: ${reason}.`, {
     code: "NO_CUBLASLT",
-    hint: "Install it (it comes with PyTorch and with the CUDA toolkit), name it in STLM_CUBLASLT_LIBRARY, or leave STLM_CUDA_GEMM out.",
+    hint: `Install it (it comes with PyTorch and with the CUDA toolkit), name it in STLM_CUBLASLT_LIBRARY, or set ${GEMM_VARIABLE}=own.`,
   });
 }

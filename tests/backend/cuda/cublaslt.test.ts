@@ -291,6 +291,18 @@ describe.skipIf(missing)("the provider cublaslt on the simulated driver", () => 
     alone.close();
   });
 
+  test("a library that is found and does not start is an error, for the class names it", async () => {
+    rig.setDevice(1, 13000, 90);
+    const refuseHandles = new NativeLibrary(standIn.library).bind("fakeRefuseHandles", "i")!;
+    refuseHandles(1);
+    await expect(createCudaBackend({ graphs: false })).rejects.toMatchObject({
+      code: "NO_CUBLASLT",
+      message: expect.stringContaining("cublasLtCreate returned 1"),
+    });
+    refuseHandles(0);
+    (await createCudaBackend({ graphs: false })).close();
+  });
+
   test("the autotuner measures each shape once, also in a recording, keeps the choice and reports it", async () => {
     vi.stubEnv("STLM_CUDA_GEMM", "tuned");
     const planned = cudaDeterminismClass();

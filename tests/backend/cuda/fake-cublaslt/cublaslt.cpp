@@ -64,7 +64,16 @@ bool isAligned(const void* address, uint64_t bytes) { return reinterpret_cast<ui
 
 LT_API size_t cublasLtGetVersion() { return 120803; }
 
+static bool refusesHandles;
+
+/** Whether the library cannot be started from now on, as where the GPU has no memory left for it. */
+LT_API int fakeRefuseHandles(int refuse) {
+  refusesHandles = refuse != 0;
+  return success;
+}
+
 LT_API int cublasLtCreate(Handle** handle) {
+  if (refusesHandles) return notInitialized;
   *handle = &theHandle;
   numHandles++;
   return success;
