@@ -21,17 +21,25 @@ export async function inspect(what: string, options: InspectOptions): Promise<nu
   const found = artifacts.find(what, ["manifest.json"]);
   const source = openShardSource(artifacts, found, options);
   try {
-    const shown: TextDocument[] = [];
-    if (options.count > 0) {
-      for (const document of source.documents(options.start)) {
-        if (shown.push(document) === options.count) break;
-      }
+    const documents = firstOf(source.documents(options.start), options.count);
+    if (options.json) {
+      printJson(Array.from(documents, ({ ids, ...document }) => ({ ...document, tokens: [...ids] })));
+      return 0;
     }
-    if (options.json) printJson(shown.map(({ ids, ...document }) => ({ ...document, tokens: [...ids] })));
-    else print([source.about, ...shown.map(describe)].join("\n\n"));
+    print(source.about);
+    for (const document of documents) print(`\n${describe(document)}`); // one at a time: there may be millions
     return 0;
   } finally {
     source.close();
+  }
+}
+
+function* firstOf(documents: Iterable<TextDocument>, count: number): Generator<TextDocument> {
+  let left = count;
+  if (left === 0) return;
+  for (const document of documents) {
+    yield document;
+    if (--left === 0) return;
   }
 }
 
