@@ -164,6 +164,14 @@ describe("Parquet", () => {
     ]);
   });
 
+  test("keeps a U+FEFF at the beginning of a text, which is no byte-order mark there", async () => {
+    const content = await parquet("SELECT unnest([chr(65279) || 'a', '.b', '', chr(65279)]) AS text");
+    const counts = { empty: 0, replaced: 0 };
+    const folder = datasetWith([{ path: "a.parquet", format: "parquet", content }]);
+    expect(await textsOf(folder, { counts })).toEqual(["\uFEFFa", ".b", "\uFEFF"]);
+    expect(counts).toEqual({ empty: 1, replaced: 0 });
+  });
+
   test("names the column that is missing and the row that is null", async () => {
     const content = await parquet("SELECT CASE WHEN i = 2 THEN NULL ELSE 'x' END AS text FROM range(4) t(i)");
     const files: TestFile[] = [{ path: "a.parquet", format: "parquet", content }];

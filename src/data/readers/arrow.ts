@@ -3,10 +3,10 @@
 
 import { createReadStream } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import type { DataType, RecordBatch, RecordBatchReader, Schema } from "apache-arrow";
+import type { DataType, RecordBatch, RecordBatchReader, Schema, Vector } from "apache-arrow";
 import { messageOf, systemErrorCode, UserError } from "../../util/errors.ts";
 import { compileTemplate } from "../template.ts";
-import { badRow, type Reader, type SourceFile, wellFormed } from "./reader.ts";
+import { badRow, decodeUtf8, type ReadCounts, type Reader, type SourceFile, wellFormed } from "./reader.ts";
 
 /** A file begins and ends with it; a stream has none. */
 const MAGIC = "ARROW1";
@@ -31,11 +31,14 @@ export const readArrow: Reader = async function* (file, context) {
       await reader.open();
       checkColumns(reader.schema, template.columns, file, arrow.DataType);
       const typeOf = (name: string): DataType => reader.schema.fields.find((field) => field.name === name)!.type;
-      const converters = template.columns.map((name) => toPlain(typeOf(name), arrow.DataType));
+      const converters = template.columns.map((name) => {
+        if (isText(typeOf(name), arrow.DataType)) return textOf(context.counts);
+        return toPlain(typeOf(name), arrow.DataType);
+      });
       let row = 0;
       for await (const batch of reader as AsyncIterable<RecordBatch>) {
         context.signal.throwIfAborted();
-        const columns = template.columns.map((name) => batch.getChild(name)!);
+        const columns = template.columns.map((name) => bytesOfText(batch.getChild(name)!, arrow));
         for (let index = 0; index < batch.numRows; index++) {
           row++;
           const values: Record<string, unknown> = {};
@@ -150,6 +153,24 @@ function isReadable(type: DataType, types: Types): boolean {
 }
 
 type Convert = (value: unknown) => unknown;
+
+function isText(type: DataType, types: Types): boolean {
+  return types.isUtf8(type) || types.isLargeUtf8(type);
+}
+
+/** A column of text as its UTF-8: the library would drop a U+FEFF at the beginning, and mend invalid bytes uncounted. */
+function bytesOfText(column: Vector, arrow: typeof import("apache-arrow")): Vector {
+  if (!isText(column.type, arrow.DataType)) return column;
+  const type = arrow.DataType.isUtf8(column.type) ? new arrow.Binary() : new arrow.LargeBinary();
+  return new arrow.Vector(column.data.map((data) => data.clone(type)));
+}
+
+function textOf(counts: ReadCounts): Convert {
+  return (value) => {
+    if (!(value instanceof Uint8Array)) return value;
+    return decodeUtf8(Buffer.from(value.buffer, value.byteOffset, value.byteLength), counts);
+  };
+}
 
 /** From Arrow's views of nested values to plain objects and lists; whole numbers of 64 bits become their digits. */
 function toPlain(type: DataType, types: Types): Convert {

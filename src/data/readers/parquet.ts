@@ -11,6 +11,9 @@ const SETTINGS = { threads: "1" };
 /** Types that become JSON; all others become text. */
 const NESTED = /^(STRUCT|MAP|UNION|JSON)|\]$/;
 
+/** Stands before every text: DuckDB's client drops a U+FEFF at its beginning, taking it for a byte-order mark. */
+const GUARD = ".";
+
 export const readParquet: Reader = async function* (file, context) {
   const template = compileTemplate(file.text.template);
   const { DuckDBInstance } = await import("@duckdb/node-api");
@@ -30,7 +33,7 @@ export const readParquet: Reader = async function* (file, context) {
     }
     const nested = template.columns.map((name) => NESTED.test(columns.get(name)!));
     const expressions = template.columns.map((name, index) =>
-      nested[index] ? `to_json(${quoteName(name)})::VARCHAR` : `${quoteName(name)}::VARCHAR`,
+      nested[index] ? `to_json(${quoteName(name)})::VARCHAR` : `'${GUARD}' || ${quoteName(name)}::VARCHAR`,
     );
     const total = await countRows(connection, source);
     const result = await connection.stream(`SELECT ${expressions.join(", ")} FROM ${source}`);
@@ -47,7 +50,8 @@ export const readParquet: Reader = async function* (file, context) {
         const values: Record<string, unknown> = {};
         for (const [column, name] of template.columns.entries()) {
           const value = vectors[column]!.getItem(index);
-          values[name] = nested[column] && typeof value === "string" ? JSON.parse(value) : value;
+          if (typeof value !== "string") values[name] = value;
+          else values[name] = nested[column] ? JSON.parse(value) : value.slice(GUARD.length);
         }
         let text: string;
         try {

@@ -180,6 +180,19 @@ test("compressed buffers are refused with what to do instead", async () => {
   });
 });
 
+test.each([new Utf8(), new LargeUtf8()])(
+  "%s keeps a U+FEFF at its beginning, and invalid UTF-8 is counted",
+  async (type) => {
+    const bytes = tableToIPC(new Table({ text: vectorFromArray(["\uFEFFa", "née", "b"], type) }), "stream");
+    expect(await textsOf(bytes)).toEqual(["\uFEFFa", "née", "b"]);
+    const at = Buffer.from(bytes).indexOf("née");
+    bytes[at + 1] = 0xff;
+    const counts = { empty: 0, replaced: 0 };
+    expect(await textsOf(bytes, "{text}", counts)).toEqual(["\uFEFFa", "n\uFFFD\uFFFDe", "b"]);
+    expect(counts).toEqual({ empty: 0, replaced: 1 });
+  },
+);
+
 describe("a folder that Hugging Face datasets saved", () => {
   /** The layout of DatasetDict.save_to_disk(), with a cache of map() left beside it. */
   function saved(): string {
