@@ -1,6 +1,7 @@
 // One optimizer step of the PyTorch peer's presets, without dropout: `npx tsx bench/train-step.ts [threads] [preset] [precision]`,
 // with preset nano, 10m (8,192 words) or 50m and precision f32 or bf16. CPU seconds count all threads.
 
+import type { Backend } from "../src/backend/backend.ts";
 import { openBackend } from "../src/backend/index.ts";
 import { presets } from "../src/models/presets.ts";
 import { Transformer } from "../src/models/transformer.ts";
@@ -14,7 +15,8 @@ const preset = (process.argv[3] ?? "nano") as StepPreset;
 const precision = process.argv[4] === "bf16" ? "bf16" : "f32";
 const { sequences, warmUp, steps, peer: _, ...sizes } = STEP_PRESETS[preset];
 const config = { ...presets.nano.config, ...sizes, dropout: 0 };
-const backend = await openBackend("cpu", { threads, precision });
+const device = await openBackend("cpu", { threads, precision });
+const { backend, kernelMs } = withStopwatch(device);
 const model = new Transformer(config);
 model.allocate(backend, { seed: 1, gradients: true });
 const ids = Int32Array.from({ length: 100_000 }, (_, i) => (i * 7919) % config.vocabSize);
@@ -27,6 +29,7 @@ const trainer = new Trainer(backend, model, tokenArray(ids), {
 for (let step = 0; step < warmUp; step++) trainer.runStep();
 
 const wall: number[] = [];
+const kernelsBefore = kernelMs();
 const cpu = cpuSeconds();
 for (let step = 0; step < steps; step++) {
   const start = performance.now();
@@ -34,15 +37,34 @@ for (let step = 0; step < steps; step++) {
   wall.push((performance.now() - start) / 1e3);
 }
 const cpuPerStep = (cpuSeconds() - cpu) / steps;
+const outside = 1 - (kernelMs() - kernelsBefore) / 1e3 / wall.reduce((sum, seconds) => sum + seconds, 0);
 const tokensPerSecond = batchTokens / median(wall);
 const peakMiB = process.resourceUsage().maxRSS / 1024;
 const name = nameOf({ preset, precision, threads });
 console.log(
   `${name}: ${model.countParameters()} parameters, ${tokensPerSecond.toFixed(0)} tokens/s, ${(cpuPerStep * 1e3).toFixed(1)} ms CPU ` +
-    `a step, ${(operationsOf(preset) / cpuPerStep / 1e9).toFixed(1)} GFLOP/s per core, peak ${peakMiB.toFixed(0)} MiB`,
+    `a step, ${(operationsOf(preset) / cpuPerStep / 1e9).toFixed(1)} GFLOP/s per core, ` +
+    `peak ${peakMiB.toFixed(0)} MiB, ${(100 * outside).toFixed(1)} % of the time outside of kernels`,
 );
 console.log(backend.info.description);
 sendRow({ suite: "train step", name, value: tokensPerSecond, unit: "tokens/s" });
 sendRow({ suite: "train step", name, value: cpuPerStep, unit: "CPU s/step" });
 sendRow({ suite: "train step", name, value: peakMiB, unit: "MiB peak" });
-backend.close();
+sendRow({ suite: "train step", name, value: 100 * outside, unit: "% outside of kernels" });
+device.close();
+
+/** The device with a stopwatch on its kernels: what is left of a step is the rest of the program, in JavaScript. */
+function withStopwatch(device: Backend): { readonly backend: Backend; kernelMs(): number } {
+  let ms = 0;
+  const kernels = new Proxy(device.kernels, {
+    get(target, name) {
+      const kernel = Reflect.get(target, name) as (args: unknown) => void;
+      return (args: unknown) => {
+        const start = performance.now();
+        kernel(args);
+        ms += performance.now() - start;
+      };
+    },
+  });
+  return { backend: { ...device, kernels }, kernelMs: () => ms };
+}

@@ -38,7 +38,7 @@ const MERGES_PER_TURN = 1 << 12;
 
 /**
  * Learns a vocabulary from documents; merges never cross from one to the next. Same documents, same tokenizer, in
- * whatever order they come. Throws a UserError if the text has too few merges for `vocabSize`, and what `signal` says.
+ * whatever order they come, unless there are so many distinct words that rare ones are forgotten (word-counts.ts). Throws a UserError if the text has too few merges for `vocabSize`, and what `signal` says.
  */
 async function train(
   documents: TrainingTexts,
