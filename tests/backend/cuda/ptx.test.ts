@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { PTX_VERSION, ptxFile, staleKernels } from "../../../scripts/ptx.ts";
+import { compilePtx, nvccVersion, PTX_VERSION, ptxFile, readIndex, staleKernels } from "../../../scripts/ptx.ts";
 import { commandOnPath } from "../../../src/backend/cpu/build.ts";
 import { kernelFiles, kernelFolder } from "../../../src/backend/cuda/kernel-files.ts";
 
@@ -33,7 +33,22 @@ describe("the PTX of the package", () => {
   });
 });
 
-// The assembler of the toolkit does what a driver does with the PTX; nvcc made the PTX, as the digests above say.
+const nvcc = commandOnPath(["nvcc"]);
+const isSameNvcc = nvcc !== undefined && (await nvccVersion(nvcc)) === readIndex().nvcc;
+
+describe.skipIf(!nvcc)(`compiled anew${nvcc ? "" : " (skipped: no nvcc of the CUDA toolkit on the PATH)"}`, () => {
+  test.concurrent.each(kernelFiles())(
+    "%s compiles, to the PTX that ships where nvcc is of the version that made it",
+    async (file) => {
+      const ptx = await compilePtx(nvcc!, file);
+      expect(ptx).toContain(".entry");
+      if (isSameNvcc) expect(ptx === readFileSync(ptxFile(file), "utf8"), "equal to the shipped file").toBe(true);
+    },
+    300_000,
+  );
+});
+
+// The assembler of the toolkit does what a driver does with the PTX.
 const ptxas = commandOnPath(["ptxas"]);
 const ARCHITECTURES = ["sm_80", "sm_90", "sm_120"] as const;
 const STATIC_SHARED_LIMIT = 48 * 1024;
