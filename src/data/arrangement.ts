@@ -4,7 +4,7 @@ import { z } from "zod";
 
 const count = z.int().min(0);
 
-/** Broder 1997; the values are argued in docs/decisions/0010-near-duplicates.md. */
+/** Broder 1997; the values are argued in docs/decisions/0007-near-duplicates.md. */
 export const nearDuplicateSchema = z.strictObject({
   threshold: z
     .number()

@@ -1,5 +1,5 @@
 // What a run draws from: weights over the sources of the shards, in stages over the training steps. Parsed from
-// pipeline.yaml and turned into shares; docs/decisions/0011-mixes-by-counter.md says why it looks like this.
+// pipeline.yaml and turned into shares; docs/decisions/0008-mixes-by-counter.md says why it looks like this.
 
 import { z } from "zod";
 import { didYouMean, UserError } from "../util/errors.ts";
