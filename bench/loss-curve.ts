@@ -86,8 +86,8 @@ function curve(seed: number): number {
   return bits;
 }
 
-/** Losses of the first steps with weights and windows from the hash: the rules are the peer's `hash_init` and `window_starts`. */
-function trace(seed: number): number[] {
+/** Losses and final validation with weights and windows from the hash: the rules are the peer's `hash_init` and `window_starts`. */
+function trace(seed: number): { readonly losses: number[]; readonly bits: number } {
   const model = newModel(seed);
   const shapes = new Map(model.parameters());
   let matrix = 0;
@@ -112,7 +112,8 @@ function trace(seed: number): number[] {
     },
   };
   const run = trainer(model, windows, seed);
-  return Array.from({ length: TRACED_STEPS }, () => run.runStep().loss);
+  const losses = Array.from({ length: STEPS }, () => run.runStep().loss);
+  return { losses, bits: validationBits(model) };
 }
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
@@ -142,8 +143,12 @@ if (typeof peer === "string") {
   const difference = mean(ours) - mean(bits);
   report("difference, ours less PyTorch's", difference, "bits/byte");
   report("difference", difference / Math.sqrt(squaredError(ours) + squaredError(bits)), "standard errors");
-  const hashed = await peer.json<{ runs: { losses: number[] }[] }>([...options, "--hash", "--trace", "--seeds", "1"]);
-  const apart = trace(1).map((loss, step) => Math.abs(loss - hashed.runs[0]!.losses[step]!));
+  type Hashed = { runs: { losses: number[]; validation_bits_per_byte: Record<string, number> }[] };
+  const [hashed] = (await peer.json<Hashed>([...options, "--hash", "--trace", "--seeds", "1"])).runs;
+  const { losses, bits: hashedBits } = trace(1);
+  const apart = losses.slice(0, TRACED_STEPS).map((loss, step) => Math.abs(loss - hashed!.losses[step]!));
   report(`same weights and windows, largest difference in ${TRACED_STEPS} steps`, Math.max(...apart), "nats");
+  const validationDifference = hashedBits - hashed!.validation_bits_per_byte[STEPS]!;
+  report("same weights and windows, difference of the final validation", validationDifference, "bits/byte");
 }
 backend.close();
