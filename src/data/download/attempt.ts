@@ -1,14 +1,12 @@
 // One attempt at a file: asks for what is missing, appends what comes, and says how it ended.
 
 import { type Digest, hexOf } from "../../util/digest.ts";
-import { UserError } from "../../util/errors.ts";
-import { formatBytes, formatCount, formatDuration } from "../../util/format.ts";
+import { formatBytes, formatCount } from "../../util/format.ts";
 import {
   bodyBytes,
   type Failure,
   failureOf,
-  isDiskError,
-  networkReason,
+  failureOfThrown,
   refused,
   retry,
   StallWatch,
@@ -16,7 +14,7 @@ import {
   validatorOf,
 } from "./outcome.ts";
 import type { PartialFile } from "./partial.ts";
-import { RequestRefused, request } from "./request.ts";
+import { request } from "./request.ts";
 
 export interface Wanted {
   readonly sha256: Digest | undefined;
@@ -66,11 +64,7 @@ export async function attempt(
     const outcome = await receive(response, url, wanted, partial, { ...options, watch, saved: saved?.validator });
     return outcome ?? check(partial, wanted, resumed && response.status === 206);
   } catch (error) {
-    options.signal.throwIfAborted();
-    if (watch.signal.aborted) return retry(`no byte came for ${formatDuration(options.stallMs)}`);
-    if (error instanceof RequestRefused) return refused(error.message);
-    if (isDiskError(error) || error instanceof UserError) throw error;
-    return retry(networkReason(error));
+    return failureOfThrown(error, watch, options);
   } finally {
     watch.stop();
   }

@@ -1,8 +1,10 @@
 // How a request for a file ended. Ending badly is data, not an exception: the caller decides whether to try again,
 // elsewhere, or not at all.
 
-import { messageOf, systemErrorCode } from "../../util/errors.ts";
+import { messageOf, systemErrorCode, UserError } from "../../util/errors.ts";
+import { formatDuration } from "../../util/format.ts";
 import { retryAfterMs } from "./backoff.ts";
+import { RequestRefused } from "./request.ts";
 
 export interface Retry {
   /** Worth another attempt at the same URL; `waitMs` is what the server asked for. */
@@ -61,12 +63,12 @@ function isPacked(response: Response): boolean {
   return encoding !== null && encoding !== "identity";
 }
 
-export function isDiskError(error: unknown): boolean {
+function isDiskError(error: unknown): boolean {
   return ["ENOSPC", "EDQUOT", "EACCES", "EROFS", "EIO", "EFBIG", "EPERM"].includes(systemErrorCode(error) ?? "");
 }
 
 /** fetch says "fetch failed" or "terminated" and hides why in the cause. */
-export function networkReason(error: unknown): string {
+function networkReason(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   const code = systemErrorCode(cause);
   const text = messageOf(cause);
@@ -93,4 +95,17 @@ export class StallWatch {
   stop(): void {
     clearTimeout(this.timer);
   }
+}
+
+/** What an error means that a request threw. Throws on what is not the network's: an abort, a disk, a mistake of the user's. */
+export function failureOfThrown(
+  error: unknown,
+  watch: StallWatch,
+  { signal, stallMs }: { readonly signal: AbortSignal; readonly stallMs: number },
+): Failure {
+  signal.throwIfAborted();
+  if (watch.signal.aborted) return retry(`no byte came for ${formatDuration(stallMs)}`);
+  if (error instanceof RequestRefused) return refused(error.message);
+  if (isDiskError(error) || error instanceof UserError) throw error;
+  return retry(networkReason(error));
 }

@@ -1,14 +1,12 @@
 // Fetches a large file in parts side by side, a few connections at a time: one connection rarely fills a line.
 
 import { type Digest, digestFile } from "../../util/digest.ts";
-import { UserError } from "../../util/errors.ts";
-import { formatBytes, formatDuration } from "../../util/format.ts";
+import { formatBytes } from "../../util/format.ts";
 import type { Wanted } from "./attempt.ts";
 import {
   type Failure,
   failureOf,
-  isDiskError,
-  networkReason,
+  failureOfThrown,
   type Refused,
   type Retry,
   refused,
@@ -17,7 +15,7 @@ import {
   strongEtagOf,
 } from "./outcome.ts";
 import { PartsFile } from "./parts-file.ts";
-import { RequestRefused, request } from "./request.ts";
+import { request } from "./request.ts";
 import { type RetryOptions, retrying } from "./retrying.ts";
 
 export interface PartsOptions extends RetryOptions {
@@ -136,11 +134,7 @@ async function fetchPart(
     const left = to - file.missing(part).from;
     return left === 0 ? { kind: "complete" } : retry(`a part ended ${formatBytes(left)} too early`);
   } catch (error) {
-    options.signal.throwIfAborted();
-    if (watch.signal.aborted) return retry(`no byte came for ${formatDuration(options.stallMs)}`);
-    if (error instanceof RequestRefused) return refused(error.message);
-    if (isDiskError(error) || error instanceof UserError) throw error;
-    return retry(networkReason(error));
+    return failureOfThrown(error, watch, options);
   } finally {
     watch.stop();
   }
