@@ -21,6 +21,8 @@ import { openCpuVariants, testIsas } from "./devices.ts";
 import { describeCase, drawCase, type KernelCase, runCase } from "./kernel-cases.ts";
 
 const PRODUCTS = ["matmul", "attention", "attentionGradient", "headLoss"] as const;
+/** How far eight bits may lead from float32: three times the largest of 1,500 draws of each product. */
+const NEAR = { matmul: 0.016, attention: 0.03, attentionGradient: 0.1, headLoss: 0.025 } as const;
 const THREADS = [1, 2, 3];
 const seeds = fc.integer({ min: 0, max: 2 ** 31 });
 const folder = mkdtempSync(path.join(os.tmpdir(), "stlm-bf16-"));
@@ -134,7 +136,7 @@ describe.each(classes)("bf16, $name", ({ devices }) => {
         const drawn = drawCase(kernel, seed);
         const [actual, expected] = [runCase(backend, drawn), runCase(reference, drawn)];
         for (const [name, values] of Object.entries(expected)) {
-          expect(distance(actual[name]!, values), `${describeCase(drawn)} ${name}`).toBeLessThan(0.03);
+          expect(distance(actual[name]!, values), `${describeCase(drawn)} ${name}`).toBeLessThan(NEAR[kernel]);
         }
       }),
       { numRuns: 12 },
