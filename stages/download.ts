@@ -21,7 +21,8 @@ export default defineStage({
     const lab = root ?? process.cwd();
     const dataset = expandChoice(params.dataset, lab);
     for (const warning of passedOver(params.dataset, lab)) log.warn(warning);
-    await acquireDataset(dataset, outputs.dataset.path(), { work, dataDir, environment: process.env, signal, log });
+    const environment = process.env;
+    await acquireDataset(dataset, outputs.dataset.path(), { work, dataDir, lab: root, environment, signal, log });
     log.info(`${dataset.name}: ${dataset.files.length} files, licence ${dataset.license}`);
   },
 });

@@ -2,10 +2,10 @@ import { expect, test } from "vitest";
 import { datasets as command } from "../../src/cli/commands/datasets.ts";
 import { cardOf } from "../../src/data/datasets/card.ts";
 import { datasetNames, datasets } from "../../src/data/datasets/index.ts";
+import { writePin } from "../../src/data/download/pins.ts";
 import { digestBytes } from "../../src/util/digest.ts";
 import { printedBy } from "../rigs/printed.ts";
 import { temporaryFolder } from "../rigs/stage-rig.ts";
-import { StoreRig } from "../store/store-rig.ts";
 
 function run(action?: string, name?: string, more: { json?: boolean; directory?: string } = {}): Promise<string> {
   return printedBy(() => command(action, name, { json: false, directory: temporaryFolder("lab"), ...more }));
@@ -54,15 +54,16 @@ test("a name that is no data set is answered with the nearest one, and an action
   await expect(run("show")).rejects.toMatchObject({ code: "USAGE" });
 });
 
-test("what was pinned on first use in this lab is shown", async () => {
-  using rig = StoreRig.create();
-  const [file] = datasets.winogrande.files;
-  const sha256 = digestBytes("as it came");
-  const files = [{ path: file!.path, bytes: 10, sha256, format: "parquet" }];
-  const dataset = rig.put({ "dataset.json": JSON.stringify({ name: "winogrande", files }) });
-  const other = rig.put({ "dataset.json": JSON.stringify({ name: "another", files: [] }), "files/a.txt": "a" });
-  rig.record("benchmarks", { dataset });
-  rig.record("corpus", { dataset: other });
+test("what was pinned on first use in this lab is shown, files that only the hub names included", async () => {
+  const directory = temporaryFolder("lab");
+  const digest = digestBytes("as it came");
+  const { source } = datasets.winogrande.files[0]!;
+  writePin(directory, source.kind === "url" ? source.urls[0]! : "", digest);
   expect(await run("show", "winogrande")).toContain("pinned on first use");
-  expect(await run("show", "winogrande", { directory: rig.folder })).toContain(`${sha256} as this lab first saw it`);
+  expect(await run("show", "winogrande", { directory })).toContain(`${digest} as this lab first got it`);
+
+  const address = "https://huggingface.co/datasets/jtatman/python-code-dataset-500k/resolve/main/data/a%20b.parquet";
+  writePin(directory, address, digest);
+  const card = await run("show", "python-code-500k", { directory });
+  expect(card).toContain(`main/data/a b.parquet  size unknown, ${digest} as this lab first got it\n  from ${address}`);
 });

@@ -3,11 +3,9 @@
 import { type CardFile, cardOf, type DataCard } from "../../data/datasets/card.ts";
 import type { Dataset } from "../../data/datasets/dataset.ts";
 import { datasetNames, datasets as known } from "../../data/datasets/index.ts";
-import type { Store } from "../../store/store.ts";
-import type { Digest } from "../../util/digest.ts";
+import { readPins } from "../../data/download/pins.ts";
 import { didYouMean, UserError } from "../../util/errors.ts";
 import { formatBytes, formatCount } from "../../util/format.ts";
-import { openLabStore } from "../lab.ts";
 import { columns, print, printJson } from "../output.ts";
 
 interface DatasetsOptions {
@@ -54,30 +52,9 @@ function show(action: string, name: string | undefined, options: DatasetsOptions
     });
   }
   const dataset: Dataset = known[name as keyof typeof known];
-  const card = cardOf(dataset, recordedDigests(openLabStore(options.directory), name));
+  const card = cardOf(dataset, readPins(options.directory));
   if (options.json) printJson(card);
   else print(describe(card));
-}
-
-/** What the lab's own downloads of a set wrote down, the newest last. */
-function recordedDigests(store: Store, name: string): Map<string, Digest> {
-  const found = new Map<string, Digest>();
-  const records = store.listActions().sort((a, b) => a.provenance.startedAt.localeCompare(b.provenance.startedAt));
-  for (const output of records.flatMap((record) => Object.values(record.outputs))) {
-    for (const { path, sha256 } of manifestOf(store, output, name)) found.set(path, sha256);
-  }
-  return found;
-}
-
-function manifestOf(store: Store, output: Digest, name: string): { path: string; sha256: Digest }[] {
-  try {
-    const entry = store.readTree(output).entries.find(({ path }) => path === "dataset.json");
-    if (entry?.type !== "file") return [];
-    const manifest = JSON.parse(store.readBytes(entry.digest).toString("utf8"));
-    return manifest.name === name ? manifest.files : [];
-  } catch {
-    return []; // damaged or gone: `audit` tells of it, and a card does not rest on it
-  }
 }
 
 function origin({ files }: DataCard): string {
@@ -115,7 +92,7 @@ function describe(card: DataCard): string {
 
 function describeFile({ path, from, bytes, sha256, recorded, dropPath, benchmark, note }: CardFile): string {
   const size = bytes === undefined ? "size unknown" : formatBytes(bytes);
-  const digest = sha256 ?? (recorded === undefined ? "pinned on first use" : `${recorded} as this lab first saw it`);
+  const digest = sha256 ?? (recorded === undefined ? "pinned on first use" : `${recorded} as this lab first got it`);
   const lines = [`${path}  ${size}, ${digest}`];
   if (benchmark !== undefined) lines.push(`  holds ${benchmark}${note === undefined ? "" : `: ${note}`}`);
   if (Array.isArray(from)) lines.push(...from.map((url) => `  from ${url}`));

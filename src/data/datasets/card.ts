@@ -1,7 +1,7 @@
 // What is known of a data set, as one record: for the list and the data card of `stlm-pipeline datasets`.
 
 import type { Digest } from "../../util/digest.ts";
-import type { Dataset, DatasetFile, TextRule } from "./dataset.ts";
+import { type Dataset, type DatasetFile, resolvedAddress, type TextRule } from "./dataset.ts";
 
 export interface CardFile {
   readonly path: string;
@@ -9,7 +9,7 @@ export interface CardFile {
   readonly from: "package" | "data-dir" | readonly string[];
   readonly bytes?: number;
   readonly sha256?: Digest;
-  /** What a download of this lab recorded where no digest is published. */
+  /** What this lab got first and holds later downloads to, where no digest is published. */
   readonly recorded?: Digest;
   /** Below the folder of `--data-dir`, where it is looked for before the network is asked. */
   readonly dropPath?: string;
@@ -37,8 +37,8 @@ export interface DataCard {
   readonly files: readonly CardFile[];
 }
 
-/** `recorded` has the digests that downloads of this lab wrote down, by path. */
-export function cardOf(dataset: Dataset, recorded: ReadonlyMap<string, Digest> = new Map()): DataCard {
+/** `pins` has the digests that this lab pinned on first use, by address. */
+export function cardOf(dataset: Dataset, pins: ReadonlyMap<string, Digest> = new Map()): DataCard {
   const { name, kind, description, license, homepage, language, size, rows, columns, remark, files } = dataset;
   const sizes = files.map((file) => file.bytes);
   const known = sizes.every((bytes) => bytes !== undefined);
@@ -52,7 +52,7 @@ export function cardOf(dataset: Dataset, recorded: ReadonlyMap<string, Digest> =
     ...(remark !== undefined && { remark }),
     revisions: [...new Set(revisions)],
     pinned: pinnedBy(files),
-    files: files.map((file) => cardFile(dataset, file, recorded)),
+    files: files.flatMap((file) => [cardFile(dataset, file, pins), ...listedFiles(dataset, file, pins)]),
   };
 }
 
@@ -76,9 +76,21 @@ function rulesOf({ text, files }: Dataset): (TextRule & { readonly source?: stri
   return [...rules.values()];
 }
 
-function cardFile(dataset: Dataset, file: DatasetFile, recorded: ReadonlyMap<string, Digest>): CardFile {
+/** What the lab knows by its pins of the files of a listing, which only the hub names. */
+function listedFiles(dataset: Dataset, file: DatasetFile, pins: ReadonlyMap<string, Digest>): CardFile[] {
+  const { source } = file;
+  if (source.kind !== "listing") return [];
+  const folder = resolvedAddress(source, "");
+  const addresses = [...pins.keys()].filter((address) => address.startsWith(folder));
+  return addresses.map((address) => {
+    const path = `${file.path}/${decodeURIComponent(address.slice(folder.length))}`;
+    return cardFile(dataset, { ...file, path, source: { kind: "url", urls: [address] } }, pins);
+  });
+}
+
+function cardFile(dataset: Dataset, file: DatasetFile, pins: ReadonlyMap<string, Digest>): CardFile {
   const { path, bytes, sha256, benchmark, note, source } = file;
-  const seen = sha256 === undefined ? recorded.get(path) : undefined;
+  const seen = sha256 === undefined && source.kind === "url" ? pins.get(source.urls[0]!) : undefined;
   return {
     path,
     from: placeOf(file),

@@ -27,7 +27,7 @@ export interface DatasetFile {
   readonly path: string;
   readonly format: FileFormat;
   readonly source: FileSource;
-  /** Without it the bytes of the first use are pinned: recorded in dataset.json and shown. */
+  /** Without it the bytes of the first use are pinned (src/data/download/pins.ts). */
   readonly sha256?: Digest;
   readonly bytes?: number;
   /** The benchmark whose items the file holds (`blimp`). */
@@ -85,6 +85,11 @@ export const FIRST_EXCHANGE: TextRule = {
 };
 
 export const HUB = "https://huggingface.co";
+
+/** Where the hub gives a file that its listing of a repository names. */
+export function resolvedAddress({ hub, repository }: { hub: string; repository: string }, name: string): string {
+  return `${hub}/datasets/${repository}/resolve/main/${name.split("/").map(encodeURIComponent).join("/")}`;
+}
 
 /** A file of the Hugging Face hub at a pinned revision. */
 export function hubFile(

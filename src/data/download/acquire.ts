@@ -20,11 +20,14 @@ import type { Dataset, DatasetFile } from "../datasets/dataset.ts";
 import { datasets } from "../datasets/index.ts";
 import { type DownloadOptions, downloadFile } from "./http.ts";
 import { dropPathOf, resolveListings } from "./listing.ts";
+import { addressOf, explainPin, PINS_FILE, readPins, withPin, writePin } from "./pins.ts";
 
 export interface AcquireContext {
   /** Survives a kill: finished and partial downloads lie here until all files are there. */
   readonly work: string;
   readonly dataDir: string | undefined;
+  /** Folder of the lab, whose pins are compared with and added to. Without it nothing is. */
+  readonly lab?: string | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
   readonly log: {
@@ -44,16 +47,22 @@ interface Acquired {
 
 /** Writes `dataset.json` and `files/` below `folder`. Throws a UserError for what is missing or not as pinned. */
 export async function acquireDataset(named: Dataset, folder: string, context: AcquireContext): Promise<void> {
-  const { work, dataDir } = context;
+  const { work, dataDir, lab } = context;
   const dataset = await resolveListings(named, { work, dataDir, download: downloadOptions(context) });
+  const published = new Set(named.files.filter(({ sha256 }) => sha256 !== undefined));
+  const pins = lab === undefined ? new Map<string, Digest>() : readPins(lab);
   const progress = new Progress(dataset, context);
   const files: (Acquired & { file: DatasetFile })[] = [];
-  for (const file of dataset.files) {
+  for (const listed of dataset.files) {
     context.signal.throwIfAborted();
+    const pin = published.has(listed) ? undefined : pins.get(addressOf(listed) ?? "");
+    const file = withPin(listed, pin);
     const target = path.join(folder, "files", ...file.path.split("/"));
     mkdirSync(path.dirname(target), { recursive: true });
-    const acquired = await acquireFile(dataset, file, target, context, progress);
-    reportUnpinned(file, acquired, context);
+    const acquired = await acquireFile(dataset, file, target, context, progress).catch((error: unknown) => {
+      throw pin === undefined ? error : explainPin(error, file);
+    });
+    if (!published.has(listed) && pin === undefined) pinOnFirstUse(file, acquired, context);
     progress.fileDone(acquired.bytes);
     files.push({ ...acquired, file });
   }
@@ -77,11 +86,23 @@ export async function acquireDataset(named: Dataset, folder: string, context: Ac
   writeFileSync(path.join(folder, "dataset.json"), prettyCanonicalJson(manifest));
 }
 
-/** What is unpinned and came over the network is at least what its publisher gave; a local file may be anything. */
-function reportUnpinned(file: DatasetFile, { sha256, local }: Acquired, { log }: AcquireContext): void {
-  if (file.sha256 !== undefined) return;
-  if (local !== true) log.info(`${file.path} is pinned on first use: ${sha256}`);
-  else log.warn(`${file.path} has no published digest and is taken as it lies in the local folder: ${sha256}`);
+/**
+ * What came over the network without a published digest is at least what its publisher gave, and is held to it from now
+ * on; a local file may be anything.
+ */
+function pinOnFirstUse(file: DatasetFile, { sha256, local }: Acquired, { lab, log }: AcquireContext): void {
+  const address = addressOf(file);
+  if (local === true && file.sha256 === undefined)
+    log.warn(`${file.path} has no published digest and is taken as it lies in the local folder: ${sha256}`);
+  if (local === true || address === undefined) return;
+  log.info(`${file.path} is pinned on first use: ${sha256}`);
+  if (lab === undefined) return;
+  try {
+    writePin(lab, address, sha256);
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    log.warn(`The pin cannot be kept for later downloads: ${path.join(lab, PINS_FILE)}: ${systemErrorCode(error)}`);
+  }
 }
 
 function downloadOptions({ http, signal, environment, log }: AcquireContext): DownloadOptions {

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { compareUtf8 } from "../../util/canonical-json.ts";
 import { isDigest } from "../../util/digest.ts";
 import { messageOf, UserError } from "../../util/errors.ts";
-import type { Dataset, DatasetFile, FileSource } from "../datasets/dataset.ts";
+import { type Dataset, type DatasetFile, type FileSource, resolvedAddress } from "../datasets/dataset.ts";
 import { listFolder } from "../datasets/own-folder.ts";
 import { type DownloadOptions, downloadFile } from "./http.ts";
 
@@ -76,9 +76,10 @@ function droppedFiles(
 async function askHub(
   dataset: Dataset,
   file: DatasetFile,
-  { hub, repository, ending }: Listing,
+  listing: Listing,
   context: ListingContext,
 ): Promise<DatasetFile[]> {
+  const { hub, repository, ending } = listing;
   const url = `${hub}/api/datasets/${repository}/tree/main?recursive=true`;
   const answer = path.join(context.work, "listing.json");
   const byHand = `Or put its *${ending} files into ${context.dataDir ?? "<folder>"}/${dropPathOf(dataset, file)}/ and pass --data-dir ${context.dataDir ?? "<folder>"}.`;
@@ -93,11 +94,10 @@ async function askHub(
     if (found.length === 0) throw new Error(`it names no *${ending} file`);
     return found.map(({ path: name, size, lfs }) => {
       const sha256 = `sha256:${lfs?.oid}`;
-      const resolved = `${hub}/datasets/${repository}/resolve/main/${name.split("/").map(encodeURIComponent).join("/")}`;
       return {
         ...file,
         path: `${file.path}/${name}`,
-        source: { kind: "url", urls: [resolved] },
+        source: { kind: "url", urls: [resolvedAddress(listing, name)] },
         bytes: lfs?.size ?? size,
         ...(isDigest(sha256) && { sha256 }),
         dropPath: `${dropPathOf(dataset, file)}/${name}`,

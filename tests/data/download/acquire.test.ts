@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Dataset, DatasetFile } from "../../../src/data/datasets/dataset.ts";
 import { joinDatasets } from "../../../src/data/datasets/join.ts";
 import { readDatasetManifest } from "../../../src/data/datasets/manifest.ts";
 import { type AcquireContext, acquireDataset } from "../../../src/data/download/acquire.ts";
+import { PINS_FILE } from "../../../src/data/download/pins.ts";
 import type { Digest } from "../../../src/util/digest.ts";
 import { cutAfter, type Handler, HttpRig, serve, status } from "../../rigs/http-rig.ts";
 import { digestFolder, temporaryFolder } from "../../rigs/stage-rig.ts";
@@ -202,7 +203,7 @@ describe("a set whose files only the hub knows", () => {
       "/datasets/me/tales/resolve/main/data/a.jsonl",
       "/datasets/me/tales/resolve/main/data/b%20c.jsonl",
     ]);
-    expect(context.lines.filter((line) => line.includes("pinned on first use"))).toHaveLength(1);
+    expect(context.lines.filter((line) => line.includes("pinned on first use"))).toHaveLength(2);
   });
 
   test("is refused where the hub's digest is not that of the bytes", async () => {
@@ -237,6 +238,79 @@ describe("a set whose files only the hub knows", () => {
     const set = datasetOf(listed("http://127.0.0.1:9"));
     await acquireDataset(joinDatasets([set, { ...set, name: "others", files: [] }]), folder, contextWith({ dataDir }));
     expect(readDatasetManifest(folder).files.map((file) => file.path)).toEqual(["0-tales/main/deep/a.jsonl"]);
+  });
+});
+
+describe("a file that is pinned on first use", () => {
+  const other = Buffer.from(body).reverse();
+  const otherDigest: Digest = `sha256:${createHash("sha256").update(other).digest("hex")}`;
+  const pinsOf = (lab: string) => JSON.parse(readFileSync(path.join(lab, PINS_FILE), "utf8"));
+  /** Gives the same address other bytes the second time. */
+  const changing = () => HttpRig.start(serve(body), serve(other, '"v2"'));
+
+  test("is compared with in a copy of the lab, and taken anew once its line is deleted", async () => {
+    await using rig = await changing();
+    const [lab, copy] = [temporaryFolder("lab"), temporaryFolder("lab")];
+    await acquireDataset(datasetOf(remote(rig.origin)), temporaryFolder(), contextWith({ lab }));
+    expect(pinsOf(lab)).toEqual({ [rig.origin]: sha256 });
+    cpSync(lab, copy, { recursive: true });
+    const second = () => acquireDataset(datasetOf(remote(rig.origin)), temporaryFolder(), contextWith({ lab: copy }));
+    await expect(second()).rejects.toMatchObject({
+      message: expect.stringContaining(`wrong bytes: expected ${sha256}, got ${otherDigest}`),
+      hint: expect.stringContaining(`To take the new ones, delete the line of ${rig.origin} there.`),
+    });
+    writeFileSync(path.join(copy, PINS_FILE), "{}");
+    await second();
+    expect(pinsOf(copy)).toEqual({ [rig.origin]: otherDigest });
+  });
+
+  test("binds the local folder too, which pins nothing itself", async () => {
+    await using rig = await HttpRig.start(serve(body));
+    const [lab, dataDir] = [temporaryFolder("lab"), temporaryFolder("data")];
+    mkdirSync(path.join(dataDir, "tales/part"), { recursive: true });
+    writeFileSync(path.join(dataDir, "tales/part/a.jsonl"), other);
+    const fetched = (context: Partial<AcquireContext>) =>
+      acquireDataset(datasetOf(remote(rig.origin)), temporaryFolder(), contextWith({ lab, ...context }));
+    await fetched({ dataDir });
+    expect(existsSync(path.join(lab, PINS_FILE))).toBe(false);
+    await fetched({});
+    await expect(fetched({ dataDir })).rejects.toMatchObject({
+      code: "WRONG_BYTES",
+      hint: expect.stringContaining("delete the line of"),
+    });
+  });
+
+  test("is one whose digest the package knows never, and one of a hub's listing always", async () => {
+    const [first, second] = [sha256, otherDigest].map((digest): Handler => {
+      const lfs = { oid: digest.slice("sha256:".length), size: body.length };
+      const files = [{ type: "file", path: "a.jsonl", size: body.length, lfs }];
+      return (_request, response) => void response.writeHead(200).end(JSON.stringify(files));
+    });
+    await using rig = await HttpRig.start(serve(body), first!, serve(body), second!);
+    const lab = temporaryFolder("lab");
+    await acquireDataset(datasetOf(remote(rig.origin, { sha256 })), temporaryFolder(), contextWith({ lab }));
+    expect(existsSync(path.join(lab, PINS_FILE))).toBe(false);
+    const source = { kind: "listing", repository: "me/tales", ending: ".jsonl", hub: rig.origin } as const;
+    const set = datasetOf({ path: "main", format: "jsonl", source });
+    await acquireDataset(set, temporaryFolder(), contextWith({ lab }));
+    expect(pinsOf(lab)).toEqual({ [`${rig.origin}/datasets/me/tales/resolve/main/a.jsonl`]: sha256 });
+    const again = acquireDataset(set, temporaryFolder(), contextWith({ lab }));
+    await expect(again).rejects.toMatchObject({
+      code: "PIN_MISMATCH",
+      message: `main/a.jsonl is no longer the file that it was: expected ${sha256}, and the hub says ${otherDigest}.`,
+    });
+  });
+
+  test("is refused from a list of pins that is none, and a pin that cannot be kept is warned of", async () => {
+    await using rig = await HttpRig.start(serve(body));
+    const lab = temporaryFolder("lab");
+    const run = async (context: AcquireContext) =>
+      acquireDataset(datasetOf(remote(rig.origin)), temporaryFolder(), context);
+    writeFileSync(path.join(lab, PINS_FILE), '{"a": "md5:1"}');
+    await expect(run(contextWith({ lab }))).rejects.toMatchObject({ code: "BAD_PINS" });
+    const gone = contextWith({ lab: path.join(lab, "gone") });
+    await run(gone);
+    expect(gone.lines.at(-2)).toMatch(/^The pin cannot be kept for later downloads: .*data-pins\.json: ENOENT$/);
   });
 });
 
