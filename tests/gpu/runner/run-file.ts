@@ -2,6 +2,7 @@
 // a test failed.
 
 import { type File, startTests, type Task } from "@vitest/runner";
+import "../../setup.ts";
 
 const TIMEOUT_MS = 120_000;
 
