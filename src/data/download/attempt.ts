@@ -64,7 +64,7 @@ export async function attempt(
     const outcome = await receive(response, url, wanted, partial, { ...options, watch, saved: saved?.validator });
     return outcome ?? check(partial, wanted, resumed && response.status === 206);
   } catch (error) {
-    return failureOfThrown(error, watch, options);
+    return failureOfThrown(error, url, watch, options);
   } finally {
     watch.stop();
   }

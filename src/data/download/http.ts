@@ -101,13 +101,19 @@ async function tryUrl(
 
 function hintFor(outcomes: readonly Failure[], environment: DownloadOptions["environment"]): string {
   const lines: string[] = [];
-  if (outcomes.some((outcome) => outcome.kind === "refused" && outcome.denied === true)) {
+  const refusals = outcomes.filter((outcome) => outcome.kind === "refused");
+  const isDown = refusals.some(({ unreachable }) => unreachable === "host");
+  const hasRetried = outcomes.some((outcome) => outcome.kind === "retry");
+  if (refusals.some(({ denied }) => denied === true)) {
     lines.push("The set may ask for an account: accept its terms on the hub and set HF_TOKEN in the environment.");
   }
-  const proxy = proxyOf(environment);
-  if (proxy !== undefined && outcomes.some((outcome) => outcome.kind === "retry")) {
-    lines.push(`The requests went through the proxy of ${proxy.names}: see whether it answers and lets them through.`);
+  if (refusals.some(({ unreachable }) => unreachable === "certificate")) {
+    lines.push("If your network signs certificates of its own, name the file of its authority by NODE_EXTRA_CA_CERTS.");
   }
-  if (outcomes.some((outcome) => outcome.kind === "retry")) lines.push("What came so far is kept: run again to go on.");
+  const proxy = proxyOf(environment);
+  if (proxy !== undefined && (hasRetried || isDown)) {
+    lines.push(`The requests went through the proxy of ${proxy.names}: see whether it answers and lets them through.`);
+  } else if (isDown) lines.push("See whether this machine is online and the address is right.");
+  if (hasRetried) lines.push("What came so far is kept: run again to go on.");
   return lines.length > 0 ? lines.join("\n") : "See whether the address is still right.";
 }

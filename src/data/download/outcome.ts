@@ -4,7 +4,7 @@
 import { messageOf, systemErrorCode, UserError } from "../../util/errors.ts";
 import { formatDuration } from "../../util/format.ts";
 import { retryAfterMs } from "./backoff.ts";
-import { RequestRefused } from "./request.ts";
+import { hasAnswered, RequestRefused } from "./request.ts";
 
 export interface Retry {
   /** Worth another attempt at the same URL; `waitMs` is what the server asked for. */
@@ -14,10 +14,13 @@ export interface Retry {
 }
 
 export interface Refused {
-  /** This URL will not give the file. `denied`: it wants a token. */
+  /** This URL will not give the file. */
   readonly kind: "refused";
   readonly reason: string;
+  /** It wants a token. */
   readonly denied?: boolean;
+  /** Nobody is there, or somebody whose certificate is not to be trusted. */
+  readonly unreachable?: "host" | "certificate";
 }
 
 export type Failure = Retry | Refused;
@@ -71,8 +74,21 @@ function isDiskError(error: unknown): boolean {
 function networkReason(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   const code = systemErrorCode(cause);
-  const text = messageOf(cause);
+  const text = messageOf(cause).trim();
+  if (text === "") return code ?? "the connection failed"; // an address of two protocols fails with a list of errors
   return code === undefined || text.includes(code) ? text : `${text} (${code})`;
+}
+
+/** No waiting brings these to an end, unless the host was reached before: then a line or a server is down for a while. */
+const UNREACHABLE = new Set(["ENOTFOUND", "ECONNREFUSED", "EPROTO", "ERR_SSL_WRONG_VERSION_NUMBER"]);
+/** https://nodejs.org/api/tls.html, "X509 certificate error codes", and those of a wrong name. */
+const CERTIFICATE = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|HOSTNAME_MISMATCH|INVALID_CA)/;
+
+function unreachable(error: unknown): Refused["unreachable"] {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const code = systemErrorCode(cause) ?? "";
+  if (CERTIFICATE.test(code)) return "certificate";
+  return UNREACHABLE.has(code) || messageOf(cause) === "bad port" ? "host" : undefined;
 }
 
 /** Aborts its signal when nothing touched it for `ms`. */
@@ -97,9 +113,10 @@ export class StallWatch {
   }
 }
 
-/** What an error means that a request threw. Throws on what is not the network's: an abort, a disk, a mistake of the user's. */
+/** What an error means that a request for `url` threw. Throws on what is not the network's: an abort, a disk, a mistake of the user's. */
 export function failureOfThrown(
   error: unknown,
+  url: string,
   watch: StallWatch,
   { signal, stallMs }: { readonly signal: AbortSignal; readonly stallMs: number },
 ): Failure {
@@ -107,5 +124,7 @@ export function failureOfThrown(
   if (watch.signal.aborted) return retry(`no byte came for ${formatDuration(stallMs)}`);
   if (error instanceof RequestRefused) return refused(error.message);
   if (isDiskError(error) || error instanceof UserError) throw error;
-  return retry(networkReason(error));
+  const place = hasAnswered(url) ? undefined : unreachable(error);
+  if (place === undefined) return retry(networkReason(error));
+  return { kind: "refused", reason: networkReason(error), unreachable: place };
 }

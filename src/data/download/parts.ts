@@ -134,7 +134,7 @@ async function fetchPart(
     const left = to - file.missing(part).from;
     return left === 0 ? { kind: "complete" } : retry(`a part ended ${formatBytes(left)} too early`);
   } catch (error) {
-    return failureOfThrown(error, watch, options);
+    return failureOfThrown(error, url, watch, options);
   } finally {
     watch.stop();
   }

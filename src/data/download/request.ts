@@ -31,6 +31,13 @@ function tokenOf(environment: Environment): string {
   });
 }
 
+/** Hosts that answered a request of this process, whatever they said. */
+const answered = new Set<string>();
+
+export function hasAnswered(address: string): boolean {
+  return answered.has(new URL(address).host);
+}
+
 /**
  * GET with redirects followed, at most ten. Throws RequestRefused for a loop, for a step down from https to http
  * and for an address with a password in it (whose error would print it), and what fetch throws for a network failure.
@@ -47,6 +54,7 @@ export async function request(
     const headers = { ...requestHeaders(url, environment), ...extra };
     if (url.username !== "" || url.password !== "") throw new RequestRefused("its address holds a password");
     const response = await send(url, { headers, redirect: "manual", signal });
+    answered.add(url.host);
     const location = response.headers.get("location");
     if (response.status < 300 || response.status > 399 || response.status === 304 || location === null) return response;
     await response.body?.cancel();

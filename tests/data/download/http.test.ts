@@ -278,6 +278,19 @@ describe("several mirrors", () => {
   });
 });
 
+test("an address where nobody can be is left at once, with what to see to", async () => {
+  const retries: string[] = [];
+  const onRetry = (line: string) => void retries.push(line);
+  // fetch() asks nothing of port 9; refused connections and unknown names are in outcome.test.ts.
+  const run = downloadFile(["http://127.0.0.1:9/f"], pinned, newTarget(), options({ onRetry }));
+  await expect(run).rejects.toMatchObject({
+    code: "DOWNLOAD_FAILED",
+    message: expect.stringContaining("bad port"),
+    hint: "See whether this machine is online and the address is right.",
+  });
+  expect(retries).toEqual([]);
+});
+
 test("an abort ends the download and keeps what came", async () => {
   await using rig = await HttpRig.start((_request, response) => {
     response.writeHead(200, { etag: '"v1"', "content-length": body.length });
