@@ -337,6 +337,28 @@ export interface AdamWArgs {
   readonly gradientScale: Scalar; // of clipping by the global norm; 1 where nothing is clipped
 }
 
+/**
+ * The ids and targets of one micro-batch, cut out of all windows of its step: with n = microBatch * size + b, ids[b T + t] =
+ * windows[n, t] and targets[b T + t] = windows[n, t + 1]. Where there is no window n throws a RangeError or, on a device that runs
+ * later, writes -1, which the embedding turns into NaNs.
+ */
+export interface CutWindowsArgs {
+  readonly ids: DeviceBuffer; // (B, T) i32, written
+  readonly targets: DeviceBuffer; // (B, T) i32, written
+  readonly windows: DeviceBuffer; // (any, T + 1) i32
+  readonly microBatch: Scalar; // i32; counts within the step
+  /** Windows of a micro-batch; the last one, of B windows, may be smaller. */
+  readonly size: number;
+  readonly B: number;
+  readonly T: number;
+}
+
+/** counters[index] += 1: recorded work counts its replays. */
+export interface IncrementArgs {
+  readonly counters: DeviceBuffer; // i32
+  readonly index: number;
+}
+
 export interface Kernels {
   matmul(args: MatmulArgs): void;
   embedding(args: EmbeddingArgs): void;
@@ -362,4 +384,6 @@ export interface Kernels {
   sum(args: SumArgs): void;
   clipScale(args: ClipScaleArgs): void;
   adamW(args: AdamWArgs): void;
+  cutWindows(args: CutWindowsArgs): void;
+  increment(args: IncrementArgs): void;
 }

@@ -26,7 +26,7 @@ export interface Trainable {
 export interface DeviceStepOptions {
   readonly contextWindow: number;
   readonly batchTokens: number;
-  /** Most sequences of one micro-batch. */
+  /** Sequences of one micro-batch; the last may have fewer. */
   readonly microBatch: number;
   readonly numMicroBatches: number;
   readonly clip: number;
@@ -42,6 +42,8 @@ const HALTED = 3;
 export class DeviceStep {
   private readonly pool: BufferPool;
   private readonly scalars: StepScalars;
+  /** Of the whole step, (batchTokens / T, T + 1); each micro-batch cuts its ids and targets out of it. */
+  private readonly windows: DeviceBuffer;
   private readonly ids: DeviceBuffer;
   private readonly targets: DeviceBuffer;
   /** Sums of losses, one a micro-batch; then sums of squared gradients, one a parameter. */
@@ -60,9 +62,10 @@ export class DeviceStep {
     private readonly optimizer: AdamW,
     private readonly options: DeviceStepOptions,
   ) {
-    const { microBatch, contextWindow, numMicroBatches } = options;
+    const { microBatch, contextWindow, batchTokens, numMicroBatches } = options;
     this.pool = new BufferPool(backend, { passThrough: this.records });
     this.scalars = new StepScalars(backend, this.records);
+    this.windows = backend.allocate("i32", (batchTokens / contextWindow) * (contextWindow + 1));
     this.ids = backend.allocate("i32", microBatch * contextWindow);
     this.targets = backend.allocate("i32", microBatch * contextWindow);
     this.sums = backend.allocate("f32", numMicroBatches + optimizer.slots.length);
@@ -74,18 +77,17 @@ export class DeviceStep {
     return this.backend.record !== undefined;
   }
 
-  begin(numbers: StepNumbers): void {
+  /** `windows`: T + 1 ids of each sequence of the step. All that the device is told: what follows reads it there. */
+  begin(numbers: StepNumbers, windows: Int32Array): void {
     if (this.unclean) this.optimizer.zeroGradients();
     this.unclean = true;
     this.maxLoss = numbers.maxLoss;
     this.scalars.setStep(numbers);
+    this.backend.write(this.windows, windows);
   }
 
-  /** Forward and backward of B sequences, micro-batch `index` of the step; ids and targets are B*T values each. */
-  accumulate(index: number, B: number, ids: Int32Array, targets: Int32Array): void {
-    if (index > 0) this.scalars.setMicroBatch(index);
-    this.backend.write(this.ids, ids);
-    this.backend.write(this.targets, targets);
+  /** Forward and backward of the step's next B sequences. */
+  accumulate(B: number): void {
     this.perform(`micro ${B}`, () => this.forwardBackward(B)); // another shape is other work
   }
 
@@ -118,10 +120,11 @@ export class DeviceStep {
   }
 
   private forwardBackward(B: number): void {
-    const { contextWindow: T, batchTokens, seed, scheduledDropout } = this.options;
-    const { scalars } = this;
+    const { contextWindow: T, batchTokens, microBatch: size, seed, scheduledDropout } = this.options;
+    const { scalars, windows } = this;
     const [step, microBatch] = [scalars.get("step"), scalars.get("microBatch")];
     const probability = scheduledDropout ? scalars.get("dropout") : undefined;
+    this.backend.kernels.cutWindows({ ids: this.ids, targets: this.targets, windows, microBatch, size, B, T });
     withTape(this.pool, { gradients: true, dropout: { seed, step, microBatch, probability } }, (tape) => {
       const ids = tape.borrow(this.ids, [B, T]);
       const targets = tape.borrow(this.targets, [B, T]);
@@ -129,6 +132,7 @@ export class DeviceStep {
       this.backend.kernels.sum({ out: this.sums, index: microBatch, x: losses.buffer, length: B * T });
       tape.backward();
     });
+    scalars.nextMicroBatch();
   }
 
   /** From the device where the step is recorded; elsewhere from here, where it need not be rounded to float32. */

@@ -54,9 +54,10 @@ export class StepScalars {
     }
   }
 
-  setMicroBatch(index: number): void {
-    this.values.set("microBatch", index);
+  /** Ends the work of a micro-batch, recorded or not: what follows belongs to the next one. */
+  nextMicroBatch(): void {
     const place = this.places.get("microBatch");
-    if (place) this.backend.write(place.buffer, Int32Array.of(index), place.index);
+    if (place) this.backend.kernels.increment({ counters: place.buffer, index: place.index });
+    else this.values.set("microBatch", this.values.get("microBatch")! + 1);
   }
 }

@@ -35,9 +35,9 @@ export class Trainer {
   private readonly device: DeviceStep;
   private readonly windows: WindowSource;
   private readonly sequences: number;
-  private readonly window: Int32Array;
-  private readonly ids: Int32Array;
-  private readonly targets: Int32Array;
+  private readonly microBatch: number;
+  /** (sequences, T + 1) */
+  private readonly drawn: Int32Array;
   private known = 0;
   private given = 0;
   /** The first step that was not made. */
@@ -65,13 +65,12 @@ export class Trainer {
     this.sequences = batchTokens / T;
     this.optimizer = new AdamW(backend, model.parameters(), options);
     const microBatch = Math.min(options.microBatch, this.sequences);
+    this.microBatch = microBatch;
     const numMicroBatches = Math.ceil(this.sequences / microBatch);
     const scheduledDropout = dropout !== undefined && dropout.schedule.shape !== "constant";
     const sizes = { ...options, microBatch, numMicroBatches, scheduledDropout };
     this.device = new DeviceStep(backend, model, this.optimizer, sizes);
-    this.window = new Int32Array(T + 1);
-    this.ids = new Int32Array(microBatch * T);
-    this.targets = new Int32Array(this.ids.length);
+    this.drawn = new Int32Array(this.sequences * (T + 1));
   }
 
   /** Updates made so far, as far as their results are known here. */
@@ -122,13 +121,10 @@ export class Trainer {
     const step = this.given;
     const learningRate = schedules[options.schedule](step, options);
     const numbers = { step, learningRate, maxLoss: this.maxLossAt(step), dropout: this.dropoutAt(step) };
-    device.begin(numbers);
-    for (let first = 0, index = 0; first < this.sequences; index++) {
-      const B = Math.min(options.microBatch, this.sequences - first);
-      this.drawWindows(first, B);
-      const length = B * options.contextWindow;
-      device.accumulate(index, B, this.ids.subarray(0, length), this.targets.subarray(0, length));
-      first += B;
+    this.drawWindows(step);
+    device.begin(numbers, this.drawn);
+    for (let first = 0; first < this.sequences; first += this.microBatch) {
+      device.accumulate(Math.min(this.microBatch, this.sequences - first));
     }
     device.update();
     this.given++;
@@ -149,13 +145,11 @@ export class Trainer {
     return result;
   }
 
-  /** Fill ids and targets with sequences first..first+B-1 of this step. */
-  private drawWindows(first: number, B: number): void {
-    const { contextWindow: T } = this.options;
-    for (let b = 0; b < B; b++) {
-      this.windows.drawWindow(this.given, first + b, this.window);
-      this.ids.set(this.window.subarray(0, T), b * T);
-      this.targets.set(this.window.subarray(1, T + 1), b * T);
+  /** All sequences of a step, each with the id behind its last: targets are ids one place on. */
+  private drawWindows(step: number): void {
+    const length = this.options.contextWindow + 1;
+    for (let n = 0; n < this.sequences; n++) {
+      this.windows.drawWindow(step, n, this.drawn.subarray(n * length, (n + 1) * length));
     }
   }
 

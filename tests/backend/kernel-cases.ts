@@ -306,9 +306,30 @@ const DRAWS: Readonly<Record<keyof Kernels, (draw: Draw) => Omit<KernelCase, "ke
       },
     };
   },
+  cutWindows(draw) {
+    const [T, size, microBatch] = [draw.integer(1, 40), draw.integer(1, 9), draw.integer(0, 4)];
+    const B = draw.integer(1, size);
+    const windows = (microBatch * size + B + draw.integer(0, 3)) * (T + 1);
+    return {
+      buffers: {
+        ids: draw.ids(B * T + 2, 0, 9),
+        targets: draw.ids(B * T + 2, 0, 9),
+        windows: draw.ids(windows, 0, 50_256),
+      },
+      outputs: ["ids", "targets"],
+      scalars: { microBatch, size, B, T },
+    };
+  },
+  increment(draw) {
+    const counters = draw.ids(draw.integer(1, 5), -3, 1000);
+    const index = draw.integer(0, counters.length - 1);
+    return { buffers: { counters }, outputs: ["counters"], scalars: { index } };
+  },
 };
 
 export const KERNEL_NAMES = Object.keys(DRAWS) as (keyof Kernels)[];
+/** Those that read reals, of which one may be NaN. */
+export const REAL_KERNELS = KERNEL_NAMES.filter((name) => !["fill", "cutWindows", "increment"].includes(name));
 
 export function drawCase(kernel: keyof Kernels, seed: number): KernelCase {
   return { kernel, ...DRAWS[kernel](new Draw(seed)) };

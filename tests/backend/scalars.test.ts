@@ -45,6 +45,34 @@ describe.each(devices)("$name", ({ backend }) => {
     expect([...backend.read(out)]).toEqual([1, 9, 3]);
   });
 
+  test("each micro-batch finds its windows by a counter that goes on by itself", () => {
+    const integers = (...values: number[]) => {
+      const buffer = backend.allocate("i32", values.length);
+      backend.write(buffer, Int32Array.from(values));
+      return buffer;
+    };
+    const windows = integers(1, 2, 3, 11, 12, 13, 21, 22, 23);
+    const [ids, targets] = [backend.allocate("i32", 4), backend.allocate("i32", 4)];
+    const microBatch = integer(0);
+    const cut = (B: number) => {
+      backend.kernels.cutWindows({ ids, targets, windows, microBatch, size: 2, B, T: 2 });
+      backend.kernels.increment({ counters: microBatch.buffer, index: microBatch.index });
+      return [ids, targets].map((buffer) => [...backend.read(buffer, 0, 2 * B)]);
+    };
+    expect([cut(2), cut(1)]).toEqual([
+      [
+        [1, 2, 11, 12],
+        [2, 3, 12, 13],
+      ],
+      [
+        [21, 22],
+        [22, 23],
+      ],
+    ]);
+    expect(() => cut(1)).toThrow(RangeError);
+    expect([...backend.read(microBatch.buffer)]).toEqual([9, 9, 2]);
+  });
+
   test("an update with numbers from the device has the bits of one with plain ones", () => {
     const updated = (lr: Scalar, step: Scalar, gradientScale: Scalar) => {
       const [p, g, m, v] = [reals(...wave), reals(...wave), reals(...wave), reals(...wave.map((x) => x * x))];

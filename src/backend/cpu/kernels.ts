@@ -17,6 +17,7 @@ import { dropoutNumbers } from "../reference/dropout.ts";
 import { copy, fill } from "../reference/elementwise.ts";
 import { checkId } from "../reference/embedding.ts";
 import { checkTarget } from "../reference/head-loss.ts";
+import { cutWindows, increment } from "../reference/micro-batch.ts";
 import type { NativeKernels, NativeKey, Pointer } from "./native.ts";
 
 const TRANSPOSE_A = 1;
@@ -233,5 +234,7 @@ export function cpuKernels({ native, context, ropeTable }: NativeAccess): Kernel
         "adamW",
       );
     },
+    cutWindows,
+    increment,
   };
 }

@@ -13,6 +13,7 @@ import { launchEmbedding, launchEmbeddingGradient } from "./launch/embedding.ts"
 import type { GemmProvider } from "./launch/gemm.ts";
 import { launchHeadLoss } from "./launch/head-loss.ts";
 import { launchMatmul } from "./launch/matmul.ts";
+import { launchCutWindows, launchIncrement } from "./launch/micro-batch.ts";
 import { launchLayerNorm, launchLayerNormGradient, launchRmsNorm, launchRmsNormGradient } from "./launch/norms.ts";
 import { launchClipScale, launchColumnSum, launchSum } from "./launch/reductions.ts";
 import { launchRope } from "./launch/rope.ts";
@@ -67,5 +68,7 @@ export function cudaKernels(device: CudaDevice, provider: GemmProvider): Kernels
     sum: kernel(launchSum, { written: ["out"] }),
     clipScale: kernel(launchClipScale, { written: ["out"] }),
     adamW: kernel(launchAdamW, { written: ["p"], writesCopies: true }),
+    cutWindows: kernel(launchCutWindows, { written: ["ids", "targets"] }),
+    increment: kernel(launchIncrement, { written: ["counters"] }),
   };
 }

@@ -14,6 +14,7 @@ import { gelu, geluGradient } from "./gelu.ts";
 import { headLoss } from "./head-loss.ts";
 import { layerNorm, layerNormGradient } from "./layer-norm.ts";
 import { matmul } from "./matmul.ts";
+import { cutWindows, increment } from "./micro-batch.ts";
 import { columnSum, sum } from "./reductions.ts";
 import { rmsNorm, rmsNormGradient } from "./rms-norm.ts";
 import { rope } from "./rope.ts";
@@ -44,6 +45,8 @@ export const referenceKernels: Kernels = {
   sum,
   clipScale,
   adamW,
+  cutWindows,
+  increment,
 };
 
 export function createReferenceBackend(): Backend {

@@ -69,7 +69,8 @@ export class DriverRig {
     this.controls.get("cudasimInjectFailure")!(this.address(call), n, code);
   }
 
-  count(call: string): number {
+  /** Calls of one function of the driver, or of all, since the last reset. */
+  count(call = ""): number {
     return Number(this.controls.get("cudasimCallCount")!(this.address(call)));
   }
 

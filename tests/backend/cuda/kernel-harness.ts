@@ -16,6 +16,7 @@ import { launchAdd, launchCopy, launchFill, launchScale } from "../../../src/bac
 import { launchEmbedding, launchEmbeddingGradient } from "../../../src/backend/cuda/launch/embedding.ts";
 import { ownGemm } from "../../../src/backend/cuda/launch/gemm.ts";
 import { launchHeadLoss } from "../../../src/backend/cuda/launch/head-loss.ts";
+import { launchCutWindows, launchIncrement } from "../../../src/backend/cuda/launch/micro-batch.ts";
 import {
   launchLayerNorm,
   launchLayerNormGradient,
@@ -60,6 +61,8 @@ const LAUNCHES: Readonly<Record<LaunchedKernel, (device: SimulatorLauncher, args
   sum: launchSum,
   clipScale: launchClipScale,
   adamW: launchAdamW,
+  cutWindows: launchCutWindows,
+  increment: launchIncrement,
 };
 
 /** The fields that may be bf16, by kernel. */

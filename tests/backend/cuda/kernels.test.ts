@@ -37,6 +37,7 @@ const BOTH_TYPES: readonly LaunchedKernel[] = [
   "sum",
 ];
 const ALWAYS_F32: readonly LaunchedKernel[] = ["clipScale", "adamW"];
+const INTEGER: readonly LaunchedKernel[] = ["cutWindows", "increment"];
 const ALWAYS_BF16: readonly LaunchedKernel[] = ["attention", "attentionGradient", "headLoss"];
 
 const random = new CounterRandom(7, 99);
@@ -102,6 +103,25 @@ describe.skipIf(unavailable)(`CUDA kernels${unavailable ? ` (skipped: ${unavaila
   const compare = (kernel: LaunchedKernel, type: ElementType, tolerance: number, cases: number) => {
     for (let seed = 1; seed <= cases; seed++) compareCase(device, tame(drawCase(kernel, seed)), type, tolerance);
   };
+
+  test.each(INTEGER)("%s is right on random shapes", (kernel) => compare(kernel, "f32", 0, 6));
+
+  test("there are no ids and targets where the counter of micro-batches is past the windows of the step", () => {
+    const [ids, targets] = [new Int32Array(6), new Int32Array(6)];
+    const windows = Int32Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9);
+    for (const [microBatch, expected] of [
+      [1, [7, 8, -1, -1, -1, -1]],
+      [-1, [-1, -1, -1, -1, 1, 2]],
+    ] as const) {
+      const scalars = { microBatch, size: 2, B: 3, T: 2 };
+      const out = launchCase(
+        device,
+        { kernel: "cutWindows", buffers: { ids, targets, windows }, outputs: ["ids"], scalars },
+        "f32",
+      );
+      expect([...out["ids"]!]).toEqual(expected);
+    }
+  });
 
   test.each([...BOTH_TYPES, ...ALWAYS_F32])("%s in float is right to 1e-5 on random shapes", (kernel) => {
     compare(kernel, "f32", F32_TOLERANCE, 6);

@@ -91,8 +91,13 @@ CUDA_API int cudasimInjectFailure(const char* function, unsigned n, int code) {
   return errorNone;
 }
 
-/** Calls of an exported function since the library was loaded or reset. */
-CUDA_API uint64_t cudasimCallCount(const char* function) { return counters()[function].calls; }
+/** Calls of an exported function since the library was loaded or reset; of all of them for an empty name. */
+CUDA_API uint64_t cudasimCallCount(const char* function) {
+  if (*function) return counters()[function].calls;
+  uint64_t calls = 0;
+  for (const auto& [name, counter] : counters()) calls += counter.calls;
+  return calls;
+}
 
 /** Bank conflicts of ldmatrix since the library was loaded or reset. */
 CUDA_API uint64_t cudasimBankConflicts() { return bankConflicts; }
