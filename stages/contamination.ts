@@ -6,7 +6,7 @@ import { z } from "zod";
 import { openShards } from "../src/data/shards.ts";
 import { loadTokenizer } from "../src/data/tokenizers/index.ts";
 import { ContaminationCheck } from "../src/eval/contamination.ts";
-import { readBenchmarks } from "../src/eval/dataset.ts";
+import { readBenchmarks, readUnscored } from "../src/eval/dataset.ts";
 import { defineStage } from "../src/pipeline/stage.ts";
 import { canonicalJson, prettyCanonicalJson } from "../src/util/canonical-json.ts";
 import { UserError } from "../src/util/errors.ts";
@@ -28,8 +28,9 @@ export default defineStage({
     try {
       if (shards.manifest.tokenizer !== tokenizer.digest) throw otherTokenizer();
       // This protocol's wording is close to the published rows; both have the same items and ids.
-      const { tasks } = await readBenchmarks(inputs.benchmarks.path(), { protocol: "stlm" });
-      const check = new ContaminationCheck(tasks, params);
+      const folder = inputs.benchmarks.path();
+      const { tasks } = await readBenchmarks(folder, { protocol: "stlm" });
+      const check = new ContaminationCheck([...tasks, ...(await readUnscored(folder))], params);
       const train = shards.split("train");
       let done = 0;
       for (const { ids } of train.documents()) {

@@ -4,7 +4,6 @@
 
 import { NgramSet } from "../data/ngram-set.ts";
 import { WordHashes, wordsOf } from "../data/words.ts";
-import type { BenchmarkItems } from "./dataset.ts";
 import type { Item } from "./item.ts";
 
 export interface ContaminationRule {
@@ -80,7 +79,10 @@ export class ContaminationCheck {
   private readonly firstDocument: Uint32Array;
   private documents = 0;
 
-  constructor(tasks: readonly Pick<BenchmarkItems, "task" | "items">[], { ngramWords, leastWords }: ContaminationRule) {
+  constructor(
+    tasks: readonly { readonly task: string; readonly items: readonly Item[] }[],
+    { ngramWords, leastWords }: ContaminationRule,
+  ) {
     this.prefixWords = Math.min(leastWords, ngramWords);
     const lengths: boolean[] = [];
     for (const { task, items } of tasks) {

@@ -4,6 +4,7 @@ import path from "node:path";
 import { ZodError } from "zod";
 import { type ManifestFile, readDatasetManifest } from "../data/datasets/manifest.ts";
 import { didYouMean, UserError } from "../util/errors.ts";
+import { gsm8k } from "./benchmarks/gsm8k.ts";
 import { type BenchmarkName, benchmarkNames, benchmarks, isBenchmarkName } from "./benchmarks/index.ts";
 import { type Benchmark, type Item, makeItems, type Protocol, type Question } from "./item.ts";
 import { readRows } from "./rows.ts";
@@ -12,6 +13,9 @@ import { readRows } from "./rows.ts";
 const NOT_SCORED: Readonly<Record<string, string>> = {
   gsm8k: "its answers have to be generated, and generation is not scored",
 };
+
+/** Of these, the ones whose items can be read. */
+const unscored: Readonly<Record<string, typeof gsm8k>> = { gsm8k };
 
 export interface BenchmarkItems {
   readonly task: BenchmarkName;
@@ -45,13 +49,9 @@ export async function readBenchmarks(folder: string, options: ReadBenchmarksOpti
   const wanted = benchmarkNames.filter((task) => held.has(task) && (options.tasks?.includes(task) ?? true));
   const tasks: BenchmarkItems[] = [];
   for (const task of wanted) {
-    const questions: Question[] = [];
-    const notes = new Set<string>();
-    for (const file of files) {
-      if (file.benchmark !== task) continue;
-      questions.push(...(await readQuestions(folder, file, benchmarks[task])));
-      if (file.note !== undefined) notes.add(file.note);
-    }
+    const own = files.filter(({ benchmark }) => benchmark === task);
+    const notes = new Set(own.flatMap(({ note }) => note ?? []));
+    const questions = await readAllQuestions(folder, own, benchmarks[task]);
     const items = makeItems(task, questions, options.protocol);
     if (items.length === 0) continue;
     tasks.push({
@@ -65,7 +65,31 @@ export async function readBenchmarks(folder: string, options: ReadBenchmarksOpti
   return { tasks, skipped: Object.fromEntries(unknown.map((benchmark) => [benchmark, reason(benchmark)])) };
 }
 
-async function readQuestions(folder: string, file: ManifestFile, benchmark: Benchmark): Promise<Question[]> {
+/** The items of benchmarks that the data set holds and nobody scores: for whoever asks only what they say. */
+export async function readUnscored(folder: string): Promise<{ task: string; items: readonly Item[] }[]> {
+  const { files } = readDatasetManifest(folder);
+  const found: { task: string; items: readonly Item[] }[] = [];
+  for (const [task, benchmark] of Object.entries(unscored)) {
+    const own = files.filter((file) => file.benchmark === task);
+    if (own.length === 0) continue;
+    found.push({ task, items: makeItems(task, await readAllQuestions(folder, own, benchmark), "stlm") });
+  }
+  return found;
+}
+
+type RowReader = Pick<Benchmark, "title" | "source" | "question">;
+
+async function readAllQuestions(
+  folder: string,
+  files: readonly ManifestFile[],
+  benchmark: RowReader,
+): Promise<Question[]> {
+  const questions: Question[] = [];
+  for (const file of files) questions.push(...(await readQuestions(folder, file, benchmark)));
+  return questions;
+}
+
+async function readQuestions(folder: string, file: ManifestFile, benchmark: RowReader): Promise<Question[]> {
   const rows = await readRows(path.join(folder, "files", file.path), file.format);
   return rows.map((row, index) => {
     try {

@@ -15,7 +15,10 @@ const summarySchema = z.object({
   ),
 });
 
-/** Creates `contamination`, a row a benchmark in the order of table 2; empty without one. */
+/** Labels of benchmarks that no table scores. */
+const UNSCORED: Readonly<Record<string, string>> = { gsm8k: "GSM8K" };
+
+/** Creates `contamination`, a row a benchmark in the order of table 2, others behind; empty without one. */
 export async function createContamination(
   database: ReportDatabase,
   artifact: ReportArtifact | undefined,
@@ -23,8 +26,9 @@ export async function createContamination(
   const summary = artifact && readJson(artifact.path("contamination.json"), summarySchema);
   const rows = Object.entries(summary?.benchmarks ?? {}).map(([metric, counts]) => ({
     ...counts,
-    ...{ metric, position: Object.keys(metrics).indexOf(metric) },
-    label: isMetric(metric) ? metrics[metric].label : metric,
+    metric,
+    position: isMetric(metric) ? Object.keys(metrics).indexOf(metric) : Object.keys(metrics).length,
+    label: isMetric(metric) ? metrics[metric].label : (UNSCORED[metric] ?? metric),
     ngram_words: summary!.ngramWords,
     least_words: summary!.leastWords,
     documents: summary!.documents,

@@ -27,21 +27,25 @@ test("leaked items are counted, named in the artifact and printed in the report"
     { text: "Nothing of interest stands in this document, and nothing at all in its last words." },
     { text: `As they say: ${filled.toUpperCase()} And so on.` },
     { text: filled, split: "test" },
+    { text: `A riddle. ${(bundledRows("gsm8k-100")[5] as { question: string }).question}` },
   ]);
   const shards = (await runStage(shard, { inputs: { tokens } })).outputs.shards;
   const run = await runStage(contamination, { inputs: { shards, tokenizer, benchmarks: dataset } });
   const read = (file: string) => readFileSync(path.join(run.outputs.contamination, file), "utf8");
   const summary = JSON.parse(read("contamination.json"));
-  expect(summary).toMatchObject({ ngramWords: 13, leastWords: 5, documents: 2 });
+  expect(summary).toMatchObject({ ngramWords: 13, leastWords: 5, documents: 3 });
   expect(summary.benchmarks.winogrande).toMatchObject({ items: 200, checked: 200, overlapping: 1, contained: 1 });
   expect(summary.benchmarks.hellaswag.overlapping).toBe(0);
-  const [match, ...rest] = read("matches.jsonl").trimEnd().split("\n");
+  expect(summary.benchmarks.gsm8k).toMatchObject({ items: 100, checked: 100, overlapping: 1, contained: 0 });
+  const [match, riddle, ...rest] = read("matches.jsonl").trimEnd().split("\n");
   expect(rest).toEqual([]);
   expect(JSON.parse(match!)).toMatchObject({
     benchmark: "winogrande",
     document: 1,
     item: expect.stringMatching(/^[0-9a-f]{16}$/),
   });
+
+  expect(JSON.parse(riddle!)).toMatchObject({ benchmark: "gsm8k", document: 2 });
 
   const digest = `sha256:${"5".repeat(64)}` as const;
   const artifact = {
@@ -50,10 +54,9 @@ test("leaked items are counted, named in the artifact and printed in the report"
   };
   const options = { title: "Report", hypotheses: [], resamples: 100 };
   const files = await buildReport({ runs: [], controls: [], curves: [], contamination: artifact }, options);
-  const line = files
-    .get("README.md")!
-    .split("\n")
-    .find((text) => text.startsWith("| WinoGrande "));
+  const lines = files.get("README.md")!.split("\n");
+  const line = lines.find((text) => text.startsWith("| WinoGrande "));
+  expect(lines[lines.findIndex((text) => text.startsWith("| MMLU ")) + 1]).toMatch(/^\| GSM8K +\| +100 +\|/);
   expect(line?.split("|").map((cell) => cell.trim())).toEqual([
     "",
     "WinoGrande",
