@@ -46,7 +46,7 @@ test("shares are met within five binomial standard errors, and a source of weigh
         if (share === 0) expect(drawn[index]).toBe(0);
       }
     }),
-    { numRuns: 25 },
+    { numRuns: 25, seed: 489 }, // fixed: five standard errors are exceeded once in some thousand runs
   );
 });
 
