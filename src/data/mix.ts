@@ -47,6 +47,16 @@ export const mixSchema = z
       if (message) issues.push({ code: "custom", message, path: ["stages", index, "until"], input: until });
       before = until ?? before;
     }
+  })
+  .check(({ value, issues }) => {
+    // What the sources are called is known only with the shards; that none has a weight is known now.
+    const places = [value, ...(value.stages ?? [])];
+    for (const [index, { weights }] of places.entries()) {
+      if (weights === undefined || Object.values(weights).some((weight) => weight > 0)) continue;
+      const path = [...(index === 0 ? [] : ["stages", index - 1]), "weights"];
+      const message = "nothing is left to draw from: give at least one source a weight above 0";
+      issues.push({ code: "custom", message, path, input: weights });
+    }
   });
 
 export type Mix = z.output<typeof mixSchema>;

@@ -218,7 +218,7 @@ test("what does not fit the sources is refused with what would", () => {
   expect(() => sampler({ weights: { wiki: 1 } }, short)).not.toThrow();
 });
 
-test("the schema refuses stages that do not follow each other, and unknown members", () => {
+test("the schema refuses stages that do not follow each other or have no weight, and unknown members", () => {
   const message = (mix: unknown) => mixSchema.safeParse(mix).error?.issues[0];
   expect(message({ stages: [{ until: 5 }, { until: 5 }, {}] })).toMatchObject({ path: ["stages", 1, "until"] });
   expect(message({ stages: [{}, {}] })?.message).toMatch(/every stage but the last/);
@@ -226,5 +226,10 @@ test("the schema refuses stages that do not follow each other, and unknown membe
   expect(message({ wieghts: {} })).toBeDefined();
   expect(message({ weights: { wiki: -1 } })).toBeDefined();
   expect(message({ easiest: 0 })).toBeDefined();
+  expect(message({ weights: {} })).toMatchObject({ path: ["weights"] });
+  expect(message({ stages: [{ until: 5 }, { weights: { wiki: 0, code: 0 } }] })).toMatchObject({
+    message: expect.stringContaining("at least one source a weight above 0"),
+    path: ["stages", 1, "weights"],
+  });
   expect(message(curriculum)).toBeUndefined();
 });
