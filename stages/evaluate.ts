@@ -45,8 +45,7 @@ export default defineStage({
     if ((inputs.model === undefined) === (control === undefined)) throw notOneSubject(control);
     const tokenizer = loadTokenizer(inputs.tokenizer.path());
     const shards = openShards(inputs.shards.path());
-    const warn = (message: string) => log.warn(message);
-    const options = { threads, precision: params.precision ?? "f32", warn };
+    const options = { threads, precision: params.precision ?? "f32", warn: log.warn, inform: log.info } as const;
     const backend = control === undefined ? await openBackend(device, options) : undefined;
     try {
       if (shards.manifest.tokenizer !== tokenizer.digest) throw otherTokenizer();

@@ -79,7 +79,7 @@ export default defineStage({
     const shards = openShards(inputs.shards.path());
     const { vocabSize, endOfText, tokenizer } = shards.manifest;
     const { precision } = params;
-    const backend = await openBackend(device, { threads, precision, warn: (message) => log.warn(message) });
+    const backend = await openBackend(device, { threads, precision, warn: log.warn, inform: log.info });
     try {
       const config = { ...params.model, vocabSize };
       requireParameterCount(config);

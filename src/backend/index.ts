@@ -19,6 +19,8 @@ export interface OpenBackendOptions {
   readonly threads?: number | undefined;
   /** Gets the one sentence that says why a slower device was taken. Default: standard error. */
   readonly warn?: ((message: string) => void) | undefined;
+  /** Gets what the wait is for where opening or first use takes long. Default: standard error. */
+  readonly inform?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -26,18 +28,19 @@ export interface OpenBackendOptions {
  * where that cannot be started. Throws a UserError where a device was named that is not there, or that lacks the precision.
  */
 export async function openBackend(device: DeviceName, options: OpenBackendOptions = {}): Promise<Backend> {
-  const { threads, precision, warn = (message) => console.error(message) } = options;
+  const say = (message: string) => console.error(message);
+  const { threads, precision, warn = say, inform = say } = options;
   switch (device) {
     case "reference":
       if (precision === "bf16") throw onlyF32();
       return createReferenceBackend();
     case "cuda":
       if (precision === "f32") throw onlyBf16();
-      return openCuda();
+      return openCuda(inform);
     case "cpu":
       return createCpuBackend({ threads, precision });
     case "auto":
-      if (resolveDevice(device, precision) === "cuda") return openCuda();
+      if (resolveDevice(device, precision) === "cuda") return openCuda(inform);
       try {
         return await createCpuBackend({ threads, precision });
       } catch (error) {
@@ -49,9 +52,9 @@ export async function openBackend(device: DeviceName, options: OpenBackendOption
 }
 
 /** Loaded when it is opened: planning starts faster without it. */
-async function openCuda(): Promise<Backend> {
+async function openCuda(inform: (message: string) => void): Promise<Backend> {
   const { createCudaBackend } = await import("./cuda/index.ts");
-  return createCudaBackend();
+  return createCudaBackend({ inform });
 }
 
 /** The device that `auto` means on this machine for a precision, found without starting or compiling anything. */

@@ -24,6 +24,8 @@ export interface DeviceOptions {
   readonly graphs?: boolean;
   /** Gets the time of every operation; recordings are then issued one by one. */
   readonly profile?: KernelTimes | undefined;
+  /** Gets one line where the driver has to compile the kernels first. */
+  readonly inform?: ((message: string) => void) | undefined;
 }
 
 /** Zeros behind a parameter's bf16 copy: seven more rows of a matrix with up to 4,681 columns (see launch/head-loss.ts). */
@@ -57,7 +59,12 @@ export class CudaDevice {
     driver.call("cuCtxSetCurrent", driver.make("cuDevicePrimaryCtxRetain", this.handle));
     this.stream = new Stream(driver);
     this.pool = new DevicePool(driver);
-    this.kernels = new KernelTable(driver, options.modules);
+    this.kernels = new KernelTable(driver, options.modules, (file) => {
+      const target = `sm_${description.capability}`;
+      options.inform?.(
+        `Compiling the CUDA kernels for ${target}, once for each version of the NVIDIA driver: half a minute or less (${file} is done).`,
+      );
+    });
     const check = options.check ?? false;
     const { profile } = options;
     profile?.attach(this.stream);

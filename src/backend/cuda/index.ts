@@ -29,6 +29,8 @@ export interface CudaOptions {
   readonly check?: boolean | undefined;
   /** Gets the time of every kernel; recorded work is then issued call by call. For measuring. */
   readonly profile?: KernelTimes | undefined;
+  /** Gets one line where the driver has to compile the kernels first. Default: nobody. */
+  readonly inform?: ((message: string) => void) | undefined;
   /** Kernels instead of the package's PTX; for tests. */
   readonly modules?: readonly ModuleSource[] | undefined;
 }
@@ -47,6 +49,7 @@ export async function createCudaBackend(options: CudaOptions = {}): Promise<Back
     check,
     graphs: options.graphs ?? true,
     profile: options.profile,
+    inform: options.inform,
   });
   try {
     return open(driver, device, kernelDigest(modules), options.gemm);

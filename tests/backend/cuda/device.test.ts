@@ -1,7 +1,7 @@
 // Memory, copies and recordings on the simulated driver, with kernels launched by hand.
 
 import * as fc from "fast-check";
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { fromBf16, toBf16 } from "../../../src/backend/cuda/bf16.ts";
 import type { CudaMemory } from "../../../src/backend/cuda/buffer.ts";
 import type { CudaDevice } from "../../../src/backend/cuda/device.ts";
@@ -121,6 +121,35 @@ describe.skipIf(missing)("the cuda device on the simulated driver", () => {
     expect(await before).toEqual(ramp(4));
     expect([...(await after)]).toEqual([-4, -2]);
   });
+
+  test.skipIf(!isSimulated).each([
+    [20, []],
+    [
+      200,
+      [expect.stringMatching(/^Compiling the CUDA kernels for sm_80, once for each .* \(scale_f32.ptx is done\)\.$/)],
+    ],
+  ] as const)(
+    "that the driver compiles kernels is said once, after the first file, where it takes long: %i ms",
+    (milliseconds, expected) => {
+      const modules = ["scale_f32", "add_f32"].map((name) => ({
+        name: `${name}.ptx`,
+        ptx: `.version 7.8\n.target sm_80\n.address_size 64\n.visible .entry ${name}(`,
+      }));
+      const said: string[] = [];
+      const other = rig.openDevice({ modules, inform: (message) => said.push(message) }).device;
+      const x = other.allocate("f32", 8);
+      let now = 0;
+      const clock = vi.spyOn(performance, "now").mockImplementation(() => {
+        now += milliseconds;
+        return now;
+      });
+      other.launcher.launch(scaling(x, x, 2, 8));
+      other.launcher.launch(addition(x, x, x, 8));
+      clock.mockRestore();
+      other.close();
+      expect(said).toEqual(expected);
+    },
+  );
 
   test("a wrong use of a buffer is refused before anything is queued", () => {
     const buffer = device.allocate("f32", 4);

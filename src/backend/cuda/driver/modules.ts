@@ -11,6 +11,8 @@ const LOG_BYTES = 8192;
 /** CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES; more than 48 KB must be asked for. */
 const MAX_DYNAMIC_SHARED = 8;
 const SHARED_WITHOUT_ASKING = 48 * 1024;
+/** A module that takes longer is being compiled; one that the driver has in its cache takes a few milliseconds. */
+const COMPILING_MS = 150;
 
 /** One module: the text of a PTX file, and its name for messages. */
 export interface ModuleSource {
@@ -41,10 +43,13 @@ export class KernelTable {
   private readonly functions = new Map<string, KernelFunction>();
   /** Host memory that the driver reads while a module loads, kept from the garbage collector. */
   private readonly held: HostBlock[] = [];
+  private isCompiling = false;
 
   constructor(
     private readonly driver: Driver,
     sources: readonly ModuleSource[],
+    /** Called once, after the first file that the driver had to compile: others will follow. */
+    private readonly onCompiling: (file: string) => void = () => undefined,
   ) {
     for (const source of sources) {
       for (const [, kernel] of source.ptx.matchAll(/\.entry\s+([\w$]+)/g)) this.sourceOf.set(kernel!, source);
@@ -94,8 +99,15 @@ export class KernelTable {
     values.view.setBigUint64(0, log.address, true);
     values.view.setBigUint64(8, BigInt(LOG_BYTES), true);
     const image = this.hold(hostText(ptx)).address;
+    const began = performance.now();
     const status = driver.status("cuModuleLoadDataEx", driver.out.address, image, 2, options.address, values.address);
-    if (status === CUDA.success) return driver.out.view.getBigUint64(0, true);
+    if (status === CUDA.success) {
+      if (performance.now() - began > COMPILING_MS && !this.isCompiling) {
+        this.isCompiling = true;
+        this.onCompiling(name);
+      }
+      return driver.out.view.getBigUint64(0, true);
+    }
     if (!isUnusableImage(status)) throw driver.errorOf(status, "cuModuleLoadDataEx");
     throw this.refused(status, { name, ptx }, log.text().trim());
   }
