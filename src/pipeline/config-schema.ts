@@ -28,7 +28,7 @@ export const stageSpecSchema = z.strictObject({
     .describe('Outputs of other stages: "tokens", "train[model=${model},seed=${seed}]", "evaluate[*]"'),
   params: z.record(z.string(), z.unknown()).optional().describe("Laid over params.<stage name>"),
   seed: z.int().min(0).max(0xffffffff).optional().describe("For stages that draw random numbers and have no seed axis"),
-  resources: z.record(z.string(), z.number().min(0)).optional().describe("Units that one run holds, { gpu: 1 }"),
+  resources: z.record(z.string(), z.int().min(0)).optional().describe("Units that one run holds, { gpu: 1 }"),
   deps: z.array(z.string()).optional().describe("cmd: files or folders of the lab that it reads"),
   outs: z.array(z.string()).optional().describe("cmd: files or folders that it writes"),
   env: z.record(z.string(), z.string()).optional().describe("cmd: environment variables"),

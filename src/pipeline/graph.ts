@@ -44,7 +44,25 @@ async function draftInstances(
   const module = spec.use === undefined ? undefined : await loadNamedModule(name, spec.use, located, source);
   const { include = [], exclude = [], ...axes } = spec.matrix ?? {};
   const cells = expandMatrix(spec.matrix && { axes: axes as Record<string, readonly Scalar[]>, include, exclude });
+  checkNames(name, cells, located);
   return cells.map((cell) => draftInstance(name, spec, cell, module, located, source));
+}
+
+/** Instances are known by their names, so of two with one name the first would be lost. */
+function checkNames(name: string, cells: readonly Cell[], located: LocatedMap): void {
+  const seen = new Map<string, Cell>();
+  for (const cell of cells) {
+    const id = instanceId(name, cell);
+    const other = seen.get(id);
+    if (other) {
+      throw new UserError(`Two cells of the matrix of stage "${name}" have the same name: ${id}.`, {
+        code: "BAD_VALUE",
+        where: placeOf(located, ["matrix"]),
+        hint: `They are ${JSON.stringify(other)} and ${JSON.stringify(cell)}. Let the values differ as text too.`,
+      });
+    }
+    seen.set(id, cell);
+  }
 }
 
 async function loadNamedModule(

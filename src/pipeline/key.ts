@@ -192,6 +192,13 @@ export function filesBelow(root: string, dep: string, node: StageNode): string[]
       hint: "Deps are files or folders below the folder of pipeline.yaml.",
     });
   }
+  if (/^(\.|artifacts)$/.test(relative.split(path.sep)[0]!)) {
+    throw new UserError(`Stage "${node.id}" has a dep that holds artifacts/, which every run changes: ${dep}`, {
+      code: "BAD_DEP",
+      where: node.where,
+      hint: "Name the files or folders that it reads. What other stages write comes in through `inputs`.",
+    });
+  }
   if (!existsSync(full)) {
     throw new UserError(`Stage "${node.id}" depends on ${dep}, which does not exist.`, {
       code: "MISSING_DEP",

@@ -27,6 +27,9 @@ export interface LocatedList {
   readonly where: ErrorPlace;
 }
 
+/** More than any lab repeats: what is longer is aliases of aliases. */
+const MAX_ALIASED = 10_000;
+
 /** Parse one YAML document. `file` is only for messages. Throws UserError INVALID_YAML with the position. */
 export function parseLocated(text: string, file: string): Located {
   const lines = new LineCounter();
@@ -35,16 +38,28 @@ export function parseLocated(text: string, file: string): Located {
     const { line, col } = lines.linePos(offset);
     return { file, line, column: col, path };
   };
+  const invalid = (what: string, where: ErrorPlace) =>
+    new UserError(`${file} is not valid YAML: ${what}`, { code: "INVALID_YAML", where });
   const [error] = document.errors;
   if (error) {
-    throw new UserError(`${file} is not valid YAML: ${error.message}`, {
-      code: "INVALID_YAML",
-      where: place(error.pos[0], ""),
-    });
+    const what = error.code === "MULTIPLE_DOCS" ? "It holds several documents; one is read" : error.message;
+    throw invalid(what, place(error.pos[0], ""));
   }
+  /** The nodes that aliases stand for, around the present one. */
+  const open = new Set<Node>();
+  let aliased = 0;
   const build = (node: Node | null, path: string, fallback: ErrorPlace): Located => {
-    if (node instanceof Alias) return build(node.resolve(document) as Node | null, path, fallback);
     const where = node?.range ? place(node.range[0], path) : { ...fallback, path };
+    if (open.size > 0 && ++aliased > MAX_ALIASED)
+      throw invalid(`Its aliases stand for more than ${MAX_ALIASED} values`, where);
+    if (node instanceof Alias) {
+      const target = node.resolve(document) as Node | undefined;
+      if (!target || open.has(target)) throw invalid(`The alias *${node.source} stands inside of its own value`, where);
+      open.add(target);
+      const value = build(target, path, fallback);
+      open.delete(target);
+      return value;
+    }
     if (isMap(node)) {
       const entries = new Map<string, LocatedEntry>();
       for (const pair of node.items) {

@@ -92,6 +92,11 @@ hypotheses:
     smallestEffect: 0.1
 `;
 
+/** Lists of which each stands for two of the one before. */
+function doublings(count: number): string {
+  return Array.from({ length: count }, (_, n) => `  a${n + 1}: &a${n + 1} [*a${n}, *a${n}]`).join("\n");
+}
+
 function command(settings: string): string {
   return BASE.replace("hypotheses:", `  shell: { cmd: "true", ${settings} }\nhypotheses:`);
 }
@@ -222,6 +227,13 @@ describe("a mistake in pipeline.yaml is one message that says where", () => {
     "a command with a seed": [command("outs: [o], seed: 2")],
     "a command without outs": [command("env: { A: b }")],
     "a command with an out outside": [command("outs: [o, ../o]")],
+    "an alias inside of its own value": [
+      BASE.replace("profiles:", "profiles: &all").replace("small: {}", "small: *all"),
+    ],
+    "aliases of aliases without end": [`params:\n  a0: &a0 [1, 1]\n${doublings(20)}\nstages: {}`],
+    "several YAML documents": [`${BASE}---\nstages: {}\n`],
+    "two cells of one name": [BASE.replace("[wide, deep], seed: [1, 2]", "[wide, deep], n: [1, '1'], seed: [1, 2]")],
+    "half a GPU": [BASE.replace("  corpus: { use: source }", "  corpus: { use: source, resources: { gpu: 0.5 } }")],
     "an unknown resource": [
       BASE.replace("  corpus: { use: source }", "  corpus: { use: source, resources: { gpus: 1 } }"),
     ],
