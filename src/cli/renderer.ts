@@ -146,7 +146,9 @@ function outcomeLine(event: Outcome): string {
     case "failed": {
       const { message, code, hint } = event.error;
       const details = [hint, event.log && `Log: ${event.log}`].filter((text) => text !== undefined && text !== "");
-      const tail = event.error.expected ? [] : event.lastLines.map((text) => `| ${text}`);
+      // A command's own complaint stands in its log alone.
+      const isTold = event.error.expected && code !== "COMMAND_FAILED";
+      const tail = isTold ? [] : event.lastLines.map((text) => `| ${text}`);
       return [`  FAILED  ${event.id}: ${message} (${code})`, ...details, ...tail]
         .flatMap((text) => text!.split("\n"))
         .join("\n          ");

@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
-import { UserError } from "../util/errors.ts";
+import { messageOf, systemErrorCode, UserError } from "../util/errors.ts";
 import type { ChildInput } from "./child-request.ts";
 import type { CommandSpec } from "./node.ts";
 
@@ -16,12 +16,15 @@ export interface CommandPlace {
   readonly signal: AbortSignal;
 }
 
+/** A link that leads nowhere, or to itself; a pipe; a socket; a device. */
+const UNFIT = new Set(["ENOENT", "ELOOP", "ERR_FS_CP_FIFO_PIPE", "ERR_FS_CP_SOCKET", "ERR_FS_CP_UNKNOWN"]);
+
 /** The one output of every command. */
 export const COMMAND_OUTPUT = "files";
 
 /**
- * Runs the command and takes what it declared to write. Throws UserError COMMAND_FAILED for another exit code than 0
- * and MISSING_OUT where a declared file is absent.
+ * Runs the command and takes what it declared to write. Throws UserError COMMAND_FAILED for another exit code than 0,
+ * MISSING_OUT where a declared file is absent, and BAD_OUT where it cannot be copied for what it is.
  */
 export async function runCommand(command: CommandSpec, place: CommandPlace): Promise<void> {
   await execute(command, place);
@@ -36,7 +39,22 @@ export async function runCommand(command: CommandSpec, place: CommandPlace): Pro
     }
     const taken = path.join(place.outputs[COMMAND_OUTPUT]!, out);
     mkdirSync(path.dirname(taken), { recursive: true });
+    take(made, taken, out);
+  }
+}
+
+/** Links are followed: what they lead to may be outside of the folder, which is gone after the run. */
+function take(made: string, taken: string, out: string): void {
+  try {
     cpSync(made, taken, { recursive: true, dereference: true });
+  } catch (cause) {
+    if (!UNFIT.has(systemErrorCode(cause) ?? "")) throw cause;
+    throw new UserError(`The command wrote ${out} with something in it that is no file and no folder.`, {
+      code: "BAD_OUT",
+      hint: `Links must lead to files or folders, and pipes and sockets cannot be kept. ${messageOf(cause)}`,
+      exitCode: 1,
+      cause,
+    });
   }
 }
 

@@ -23,3 +23,17 @@ test("a long stage shows its rate and the time left, measured anew in each pass"
     "  ...     tokens  1,000,000/1,000,000,000 bytes 0 %, 50.0 kB/s, 5 h 33 min left, encoding\n",
   );
 });
+
+test("a command that failed shows the end of its log, where its own complaint stands; other mistakes speak for themselves", () => {
+  const told = (code: string) => {
+    const lines: string[] = [];
+    const renderer = new Renderer({ write: (text) => lines.push(text), live: false, width: 120, now: () => 0 });
+    const error = { message: "It failed.", code, expected: true };
+    renderer.onEvent({ type: "failed", id: "figures", error, log: "log.txt", lastLines: ["NameError: plot"] });
+    return lines.join("");
+  };
+  expect(told("COMMAND_FAILED")).toBe(
+    "  FAILED  figures: It failed. (COMMAND_FAILED)\n          Log: log.txt\n          | NameError: plot\n",
+  );
+  expect(told("DATASET_NOT_FOUND")).not.toContain("NameError");
+});
