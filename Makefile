@@ -20,7 +20,6 @@ build: dist/.built ## compile to dist/, write the JSON schema, link `npx stlm-pi
 
 dist/.built: node_modules/.installed $(SOURCES)
 	node scripts/build.mjs
-	@touch $@
 
 repro: build ## run the default profile of pipeline.yaml to reports/
 	$(BIN)/stlm-pipeline repro $(ARGS)
