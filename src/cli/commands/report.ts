@@ -7,6 +7,9 @@ import { openLab } from "../lab.ts";
 import { planLab } from "../planning.ts";
 import { type ReproOptions, runLab } from "./repro.ts";
 
+/** How many of the missing runs are named. */
+const SHOWN = 3;
+
 export async function report(options: ReproOptions): Promise<number> {
   const lab = await openLab(options);
   const reports = lab.pipeline.nodes.filter(
@@ -25,11 +28,14 @@ export async function report(options: ReproOptions): Promise<number> {
     ({ node, state }) => needed.has(node.id) && (state === "stale" || state === "blocked"),
   );
   if (open.length > 0) {
-    throw new UserError(`${open.length} of the runs that the report reads are not there: ${open[0]!.node.id}, ...`, {
+    const ids = open.map(({ node }) => node.id);
+    const shown =
+      ids.length > SHOWN ? `${ids.slice(0, SHOWN).join(", ")} and ${ids.length - SHOWN} more` : ids.join(", ");
+    throw new UserError(`What the report reads is not there with the present settings: ${shown}.`, {
       code: "NOT_RUN",
-      hint: "Run them first: stlm-pipeline repro",
+      hint: "Run it first: stlm-pipeline repro. To see what differs from the last run: stlm-pipeline status",
       exitCode: 1,
     });
   }
-  return runLab(lab, targets, { ...options, force: options.force });
+  return runLab(lab, targets, options);
 }
