@@ -96,6 +96,15 @@ test("a JSON array gives a document an object, and says where it is cut short", 
   await expect(textsOf(short)).rejects.toThrow("a.json:2 cannot be read: the JSON array ends in the middle");
 });
 
+test("a JSON array that holds something else than objects is refused, and an empty one is empty", async () => {
+  const array = (content: string) => datasetWith([{ path: "a.json", format: "json", content }]);
+  for (const content of ['[{"text":"a"}, "b", {"text":"c"}]', '[{"text":"a"}, 5]']) {
+    await expect(textsOf(array(content))).rejects.toThrow("a.json:2 cannot be read: an item of its array is no object");
+  }
+  for (const content of ["[]", " [ ]\n", ""]) expect(await textsOf(array(content))).toEqual([]);
+  expect(await textsOf(array('\uFEFF[{"text":"a"}]\n'))).toEqual(["a"]);
+});
+
 describe("text files", () => {
   const content = "\uFEFFOne\ntwo\n<|endoftext|>\n\nThree\r\n<|endoftext|>\n";
 

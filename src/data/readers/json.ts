@@ -3,7 +3,7 @@
 import { messageOf } from "../../util/errors.ts";
 import { compileTemplate } from "../template.ts";
 import { badRow, decodeUtf8, type ReadContext, type Reader, readBytes, type SourceFile, wellFormed } from "./reader.ts";
-import { cutAt, cutObjects, RecordTooLong, readRecords } from "./records.ts";
+import { cutAt, cutObjects, ForeignItem, RecordTooLong, readRecords } from "./records.ts";
 
 export const readJsonLines: Reader = (file, context) => readLines(file, false, context);
 export const readGzippedJsonLines: Reader = (file, context) => readLines(file, true, context);
@@ -29,15 +29,15 @@ export const readJsonArray: Reader = async function* (file, context) {
   try {
     for await (const { bytes, last } of readRecords(readBytes(file, false, context), cutObjects())) {
       if (last) {
-        const rest = bytes.toString("utf8").trim();
-        if (rest === "]" || rest === "") continue;
+        if (/^(\[?\s*\])?$/.test(bytes.toString("utf8").trim())) continue;
         throw badRow(file, record + 1, "the JSON array ends in the middle of an item", "Download the file again.");
       }
       record++;
       yield documentOf(bytes, record, file, template.render, context);
     }
   } catch (error) {
-    throw error instanceof RecordTooLong ? badRow(file, record + 1, error.message) : error;
+    if (error instanceof RecordTooLong || error instanceof ForeignItem) throw badRow(file, record + 1, error.message);
+    throw error;
   }
 };
 

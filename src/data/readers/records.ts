@@ -31,8 +31,12 @@ export function cutAfter(size: number): FindCut {
 }
 
 const [QUOTE, BACKSLASH, OPEN, CLOSE] = Array.from('"\\{}', (character) => character.charCodeAt(0));
+/** Also a byte-order mark, which some write in front of the array. */
+const BETWEEN_OBJECTS = new Set(Buffer.from(" \t\r\n,[]\uFEFF"));
 
-/** Records are the objects of one JSON array; everything between them is left to the caller's JSON.parse of each. */
+export class ForeignItem extends Error {}
+
+/** Records are the objects of one JSON array. Throws a ForeignItem for anything else in it, as a string or a number. */
 export function cutObjects(): FindCut {
   let depth = 0;
   let from = 0;
@@ -47,10 +51,12 @@ export function cutObjects(): FindCut {
         if (escaped) escaped = false;
         else if (byte === BACKSLASH) escaped = true;
         else if (byte === QUOTE) quoted = false;
-      } else if (byte === QUOTE) quoted = true;
-      else if (byte === OPEN) {
+      } else if (byte === OPEN) {
         if (depth++ === 0) from = at - start;
-      } else if (byte === CLOSE && --depth === 0) return { from: start + from, to: at + 1, next: at + 1 };
+      } else if (depth === 0) {
+        if (!BETWEEN_OBJECTS.has(byte)) throw new ForeignItem("an item of its array is no object");
+      } else if (byte === QUOTE) quoted = true;
+      else if (byte === CLOSE && --depth === 0) return { from: start + from, to: at + 1, next: at + 1 };
     }
     return undefined;
   };
