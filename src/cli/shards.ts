@@ -1,7 +1,7 @@
 // Shards as the commands that look into them take them: an artifact or a single file, with its tokenizer.
 
 import { openShardFile, readShardFileTexts, readShardTexts, type TextDocument } from "../data/shard-texts.ts";
-import { openShards } from "../data/shards.ts";
+import { openShards, verifyBesideManifest } from "../data/shards.ts";
 import type { SplitName } from "../data/split.ts";
 import { splitNames } from "../data/split.ts";
 import { UserError } from "../util/errors.ts";
@@ -23,6 +23,7 @@ export interface ShardSourceOptions {
   readonly tokenizer?: string | undefined;
 }
 
+/** Throws a UserError for what are no shards, and for a single shard that is not the one that the manifest beside it names. */
 export function openShardSource(
   artifacts: Artifacts,
   found: { readonly place: string; readonly isFolder: boolean },
@@ -30,12 +31,13 @@ export function openShardSource(
 ): ShardSource {
   if (!found.isFolder) {
     const shard = openShardFile(found.place);
+    verifyBesideManifest(found.place);
     if (split !== undefined && split !== shard.split) throw otherSplit(found.place, split);
     const tokenizer = artifacts.tokenizer(shard.header.tokenizer, given);
     return {
       about: `${formatCount(shard.header.tokens)} tokens, shard ${shard.header.shard}, tokenizer ${tokenizer.kind}`,
       documents: (start) => readShardFileTexts(shard, tokenizer, start),
-      verify: () => {},
+      verify: () => {}, // done already: one shard is quickly digested
       close: () => {},
     };
   }

@@ -1,6 +1,6 @@
 // Reads a `shards` artifact: windows by position for training, documents in order for evaluation.
 
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import path from "node:path";
 import { type Digest, digestFile } from "../util/digest.ts";
 import { messageOf, systemErrorCode, UserError } from "../util/errors.ts";
@@ -250,6 +250,15 @@ function readFully(file: number, into: Uint8Array, at: number, length: number, p
     if (count === 0) throw new Error("A shard was cut short while it was read");
     done += count;
   }
+}
+
+/** A shard that lies beside its manifest, digested. Throws a UserError when it is not the one that the manifest names. */
+export function verifyBesideManifest(file: string): void {
+  const folder = path.dirname(file);
+  if (!existsSync(path.join(folder, "manifest.json"))) return;
+  const { splits } = readShardsManifest(folder);
+  const known = splitNames.flatMap((name) => splits[name].shards).find((shard) => shard.file === path.basename(file));
+  if (known !== undefined) verifyFile(folder, known.file, known.sha256);
 }
 
 function verifyFile(folder: string, name: string, expected: Digest): void {

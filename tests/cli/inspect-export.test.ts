@@ -158,7 +158,10 @@ describe("export", () => {
     bytes[1100]! ^= 1;
     writeFileSync(file, bytes);
     const output = path.join(temporaryFolder("export"), "all.arrow");
-    await expect(write(damaged, { output })).rejects.toMatchObject({ code: "CORRUPT_SHARD" });
+    for (const what of [damaged, file]) {
+      await expect(write(what, { output })).rejects.toMatchObject({ code: "CORRUPT_SHARD" });
+    }
+    await expect(look(file)).rejects.toThrow(/^train-00000\.bin is damaged: expected sha256:/);
     expect(readdirSync(path.dirname(output))).toEqual([]);
     await expect(write(tokenizerFolder, { output })).rejects.toMatchObject({ code: "NOT_EXPORTABLE", exitCode: 2 });
   });
