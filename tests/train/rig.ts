@@ -54,6 +54,7 @@ export function tinyTrainer(
 export interface RigRun {
   readonly backend?: Backend;
   readonly options?: Partial<TrainerOptions>;
+  readonly model?: Partial<ModelConfig>;
   readonly checkpointEvery?: number;
   readonly evalEvery?: number;
   /** Stop by signal after this step of the whole run. */
@@ -71,7 +72,7 @@ export class TrainRig implements Disposable {
   /** Run, or go on where an earlier call was stopped; the weights are saved in `folder`. */
   async run(run: RigRun = {}): Promise<LoopResult> {
     const { backend = createReferenceBackend(), options = {}, checkpointEvery = 2, evalEvery = 3, stopAfter } = run;
-    const model = tinyModel(backend, { dropout: 0.1 });
+    const model = tinyModel(backend, { dropout: 0.1, ...run.model });
     const all = { ...tinyOptions, ...options };
     const trainer = new Trainer(backend, model, repeatingTokens(), all);
     const languageModel = new TransformerLanguageModel(backend, model);
