@@ -47,8 +47,10 @@ export async function attempt(
 ): Promise<Outcome> {
   const saved = partial.readState();
   const sameVersion = saved?.url === url && saved.validator !== undefined;
-  // Bytes of an unknown version are only worth keeping when a digest will tell whether they fit.
-  if (partial.bytes > 0 && !sameVersion && wanted.sha256 === undefined) partial.restart();
+  // Bytes of an unknown version are only worth keeping when a digest will tell whether they fit. A date is no version:
+  // two of one file may bear the same.
+  const isKnown = sameVersion && saved.validator!.startsWith('"');
+  if (partial.bytes > 0 && !isKnown && wanted.sha256 === undefined) partial.restart();
   if (wanted.bytes !== undefined && partial.bytes > wanted.bytes) partial.restart();
   if (wanted.bytes !== undefined && wanted.bytes > 0 && partial.bytes === wanted.bytes)
     return check(partial, wanted, true);

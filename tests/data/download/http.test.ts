@@ -86,6 +86,22 @@ describe("a connection that breaks", () => {
     expect(rig.requests).toEqual(['/f bytes=123456- "v1"']);
   });
 
+  test("starts again where only a date says which version the part belongs to, unless a digest will judge it", async () => {
+    await using rig = await HttpRig.start(serve(body));
+    const date = "Wed, 21 Oct 2015 07:28:00 GMT";
+    const target = newTarget();
+    const keep = () => {
+      writeFileSync(partOf(target), body.subarray(0, 1000));
+      writeFileSync(`${partOf(target)}.json`, JSON.stringify({ url: `${rig.origin}/f`, validator: date }));
+    };
+    keep();
+    await downloadFile([`${rig.origin}/f`], unpinned, target, options());
+    keep();
+    await downloadFile([`${rig.origin}/f`], pinned, target, options());
+    expect(readFileSync(target).equals(body)).toBe(true);
+    expect(rig.requests).toEqual(["/f", `/f bytes=1000- ${date}`]);
+  });
+
   test("starts again when nobody knows which version the part belongs to", async () => {
     await using rig = await HttpRig.start(serve(body));
     const target = newTarget();
