@@ -6,7 +6,7 @@ import { z } from "zod";
 import type { Backend, Precision } from "../backend/backend.ts";
 import { prettyCanonicalJson } from "../util/canonical-json.ts";
 import { messageOf, UserError } from "../util/errors.ts";
-import { countParameters, type ModelConfig, modelConfigSchema } from "./config.ts";
+import { countParameters, type ModelConfig, wholeModelConfigSchema } from "./config.ts";
 import { loadWeights, saveWeights } from "./hugging-face.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { Transformer } from "./transformer.ts";
@@ -24,7 +24,7 @@ export interface ModelAbout {
 }
 
 const aboutSchema = z.object({
-  model: modelConfigSchema.safeExtend({ vocabSize: z.int().min(1) }),
+  model: wholeModelConfigSchema,
   parameters: z.int(),
   tokenizer: z.string(),
   training: z.record(z.string(), z.unknown()),

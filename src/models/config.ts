@@ -33,13 +33,32 @@ export const modelConfigSchema = z
   .refine((config) => config.hiddenDim % config.numHeads === 0, { message: "hiddenDim must be a multiple of numHeads" })
   .refine((config) => config.numHeads % config.numKvHeads === 0, {
     message: "numHeads must be a multiple of numKvHeads",
+  })
+  .refine(({ positions, hiddenDim, numHeads }) => positions !== "rope" || (hiddenDim / numHeads) % 2 !== 1, {
+    path: ["positions"],
+    message: "rope turns pairs: hiddenDim / numHeads must be even",
   });
+
+/** With the vocabulary, as checkpoints have it. */
+export const wholeModelConfigSchema = modelConfigSchema.safeExtend({ vocabSize: z.int().min(1) });
 
 /** As written in pipeline.yaml; the vocabulary comes from the tokenizer. */
 export type ModelParams = z.output<typeof modelConfigSchema>;
 
 export interface ModelConfig extends ModelParams {
   readonly vocabSize: number;
+}
+
+/** Throws a UserError BAD_MODEL_CONFIG that names each field: one that is misspelt would make another model without a word. */
+export function requireModelConfig(config: ModelConfig): void {
+  const { error } = wholeModelConfigSchema.safeParse(config);
+  if (!error) return;
+  const findings = error.issues.map(({ path, message }) => [...path, message].join(": "));
+  throw new UserError(`No model has this configuration: ${findings.join("; ")}.`, {
+    code: "BAD_MODEL_CONFIG",
+    where: { path: error.issues[0]!.path.join(".") },
+    hint: "Start from one that is right, { ...presets.nano.config, numLayers: 2 }, or let modelConfigSchema fill in what is not given.",
+  });
 }
 
 /**

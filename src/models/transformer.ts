@@ -21,7 +21,7 @@ import {
 } from "../nn/index.ts";
 import { dropout, headLoss, linear, selectRows } from "../tensor/ops/index.ts";
 import { Parameter, type Tensor } from "../tensor/tensor.ts";
-import type { ModelConfig } from "./config.ts";
+import { type ModelConfig, requireModelConfig } from "./config.ts";
 import type { GenerationCache } from "./generation-cache.ts";
 
 /** Token ids to vectors, with positions added where the model adds them. */
@@ -109,9 +109,10 @@ export class Transformer extends Module {
   readonly blocks: Block[];
   readonly head: Head;
 
-  /** Shapes only: call `allocate` before the first pass. */
+  /** Shapes only: call `allocate` before the first pass. Throws a UserError BAD_MODEL_CONFIG. */
   constructor(readonly config: ModelConfig) {
     super();
+    requireModelConfig(config);
     const scheme = initSchemes[config.init];
     this.embedder = new Embedder(config, scheme);
     this.blocks = Array.from({ length: config.numLayers }, () => new Block(config, scheme));

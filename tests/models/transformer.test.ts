@@ -4,6 +4,7 @@ import type { ModelConfig } from "../../src/models/config.ts";
 import { Transformer } from "../../src/models/transformer.ts";
 import { BufferPool } from "../../src/tensor/pool.ts";
 import { withTape } from "../../src/tensor/tape.ts";
+import { UserError } from "../../src/util/errors.ts";
 import { createDoubleBackend, doublesOf } from "../tensor/double-backend.ts";
 import { randomIds, tinyConfig, tinyModel } from "./tiny.ts";
 
@@ -138,4 +139,19 @@ test("dropout clears its share of the embeddings and scales up the rest", () => 
   const kept = [...dropped.keys()].filter((i) => dropped[i] !== 0);
   expect(kept.length / dropped.length).toBeCloseTo(0.75, 1);
   for (const i of kept) expect(dropped[i]! * 0.75).toBeCloseTo(whole[i]!, 5);
+});
+
+test.each([
+  [{ positions: "sin" }, /positions: Invalid option: expected one of "rope"\|"sincos"\|"learned"\|"none"/],
+  [{ norm: "rmsnorm", ffn: "relu" }, /ffn: .*; norm: /],
+  [{ numHeads: 3 }, /hiddenDim must be a multiple of numHeads/],
+  [{ hiddenDim: 12 }, /rope turns pairs: hiddenDim \/ numHeads must be even/],
+  [{ numLayers: 0 }, /numLayers: /],
+  [{ dropout: 1 }, /dropout: /],
+  [{ vocabSize: undefined }, /vocabSize: /],
+  [{ layers: 2 }, /Unrecognized key: "layers"/],
+])("a configuration that no model has is refused by field: %o", (change, message) => {
+  const build = () => new Transformer({ ...tinyConfig(), ...(change as Partial<ModelConfig>) });
+  expect(build).toThrow(message);
+  expect(build).toThrow(UserError);
 });
