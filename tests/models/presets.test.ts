@@ -19,6 +19,27 @@ test("the paper's counts are those of its table", () => {
   expect(counts).toEqual([49_857_536, 49_857_536, 50_119_680, 47_203_328, 47_465_472]);
 });
 
+/** What the rows of table 2 may have been, as far as their rounded counts say; each total was worked out by hand. */
+const stlm50m: ModelConfig = presets["stlm-50m"].config;
+const stlm47m: ModelConfig = presets["stlm-47m"].config;
+const readings: Record<string, [config: ModelConfig, parameters: number]> = {
+  "untied embedding": [{ ...stlm50m, tied: false }, 75_589_120],
+  "a key/value head for each query head": [{ ...stlm50m, numKvHeads: 16 }, 53_003_264],
+  "one key/value head": [{ ...stlm50m, numKvHeads: 1 }, 49_071_104],
+  "GELU with biases": [{ ...stlm50m, ffn: "gelu", ffnDim: 2304, bias: true }, 49_890_304],
+  "narrow with biases, sinusoids": [{ ...stlm47m, bias: true, positions: "sincos" }, 47_238_784],
+  "narrow with biases, learned positions": [{ ...stlm47m, bias: true, positions: "learned" }, 47_500_928],
+  "feed-forward of 1,344": [{ ...stlm50m, ffnDim: 1344 }, 47_498_240],
+  "feed-forward of 1,344, learned positions": [{ ...stlm50m, ffnDim: 1344, positions: "learned" }, 47_760_384],
+  "ten layers": [{ ...stlm50m, numLayers: 10 }, 55_888_896],
+  "ten narrow layers": [{ ...stlm47m, numLayers: 10 }, 52_571_136],
+};
+
+test.each(Object.entries(readings))("a reading of the paper has its count: %s", (_, [config, parameters]) => {
+  expect(countParameters(config)).toBe(parameters);
+  expect(new Transformer(config).countParameters()).toBe(parameters);
+});
+
 test("biases, LayerNorm and an untied head are counted as they are built", () => {
   const nano: ModelConfig = presets.nano.config;
   const variants: Partial<ModelConfig>[] = [
