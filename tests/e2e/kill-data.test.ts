@@ -1,13 +1,13 @@
 // kill -9 of everything while the tokenizer is learned, while documents are encoded in worker threads, and while shards
 // are written. The next run continues or begins again, and its bytes are those of a run that nobody disturbed.
 
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { assetPath } from "../../src/util/package-root.ts";
 import { LabRig, type StageState } from "../rigs/lab-rig.ts";
+import { killTree } from "../rigs/process-tree.ts";
 
 const PIPELINE = `profile: data
 params:
@@ -35,19 +35,6 @@ function texts(): string {
   return Array.from({ length: COPIES }, (_, copy) =>
     stories.map((text) => `${JSON.stringify({ text: `${copy} ${text}` })}\n`).join(""),
   ).join("");
-}
-
-/** Children first: a stage's process must not learn of our end before its own. */
-function killTree(pid: number): void {
-  const list = execFileSync("ps", ["-eo", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");
-  const children = list.map((line) => line.trim().split(/\s+/).map(Number)).filter(([, parent]) => parent === pid);
-  for (const victim of [...children.map(([child]) => child!), pid]) {
-    try {
-      process.kill(victim, "SIGKILL");
-    } catch {
-      // It ended by itself in the meantime.
-    }
-  }
 }
 
 async function outputs(lab: LabRig) {

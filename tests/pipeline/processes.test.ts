@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "vitest";
 import { RunLog } from "../../src/store/run-log.ts";
 import { copy, moduleText, PipelineRig } from "../rigs/pipeline-rig.ts";
+import { isAlive } from "../rigs/process-tree.ts";
 
 /** Counts to ten, keeping its place in the work folder; says its process id; obeys the signal; at five waits for the gate. */
 const COUNTER = moduleText(
@@ -45,19 +46,10 @@ function trace(rig: PipelineRig): { pid: number; step: number }[] {
   return lines.map((line) => ({ pid: Number(line.split(" ")[0]), step: Number(line.split(" ")[1]) }));
 }
 
-function lives(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
-  } catch {
-    return false;
-  }
-}
-
 /** Waits at most twenty seconds: a busy machine is slow to kill. */
 async function ends(pid: number): Promise<boolean> {
-  for (let waited = 0; waited < 20_000 && lives(pid); waited += 20) await sleep(20);
-  return !lives(pid);
+  for (let waited = 0; waited < 20_000 && isAlive(pid); waited += 20) await sleep(20);
+  return !isAlive(pid);
 }
 
 test("when the executor is killed its stages die, and the next run goes on from their checkpoint", async () => {
