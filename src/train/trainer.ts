@@ -4,31 +4,16 @@
 import type { Backend } from "../backend/backend.ts";
 import { type TokenSource, uniformWindows, type WindowSource } from "../data/sampler.ts";
 import { UserError } from "../util/errors.ts";
-import { AdamW, type AdamWOptions } from "./adamw.ts";
+import { AdamW } from "./adamw.ts";
 import { DeviceStep, type Trainable } from "./device-step.ts";
-import { type DropoutSchedule, dropoutShare } from "./dropout-schedules.ts";
+import { dropoutShare } from "./dropout-schedules.ts";
 import { outcomeOf, type StepResult, type StepSums } from "./outcome.ts";
-import { type ScheduleName, type ScheduleOptions, schedules } from "./schedules.ts";
+import { schedules } from "./schedules.ts";
 import type { StepNumbers } from "./step-scalars.ts";
+import { requireTrainerOptions, type TrainerOptions } from "./trainer-options.ts";
 
 export type { TokenSource, WindowSource } from "../data/sampler.ts";
-
-export interface TrainerOptions extends ScheduleOptions, AdamWOptions {
-  readonly schedule: ScheduleName;
-  /** Tokens of one sequence. */
-  readonly contextWindow: number;
-  /** Tokens of one step, a multiple of contextWindow, however they are cut into micro-batches. */
-  readonly batchTokens: number;
-  /** Sequences computed at once. */
-  readonly microBatch: number;
-  /** Bound of the global gradient norm. */
-  readonly clip: number;
-  /** A loss above this after the warm-up is a divergence. */
-  readonly maxLoss?: number | undefined;
-  readonly seed: number;
-  /** Dropout by step; where not given, every site keeps the probability that the model gives it. */
-  readonly dropout?: { readonly probability: number; readonly schedule: DropoutSchedule } | undefined;
-}
+export type { TrainerOptions } from "./trainer-options.ts";
 
 export class Trainer {
   readonly optimizer: AdamW;
@@ -45,7 +30,8 @@ export class Trainer {
 
   /**
    * The model must be allocated with gradients. From a stream, windows are drawn anywhere with equal probability. Throws a
-   * UserError when the batch cannot be cut into sequences, and at the first step when the stream is shorter than a window.
+   * UserError for options that no training can have and a model without gradients, and at the first step when the stream is
+   * shorter than a window.
    */
   constructor(
     readonly backend: Backend,
@@ -53,17 +39,17 @@ export class Trainer {
     source: TokenSource | WindowSource,
     readonly options: TrainerOptions,
   ) {
+    requireTrainerOptions(options);
     const { batchTokens, contextWindow: T, dropout } = options;
-    if (batchTokens % T !== 0) {
-      throw new UserError(`batchTokens ${batchTokens} is not a multiple of contextWindow ${T}`, {
-        code: "BAD_BATCH",
-        where: { path: "params.batchTokens" },
-        hint: `Use ${Math.max(1, Math.round(batchTokens / T)) * T}.`,
-      });
-    }
     this.windows = "drawWindow" in source ? source : uniformWindows(source, options.seed);
     this.sequences = batchTokens / T;
     this.optimizer = new AdamW(backend, model.parameters(), options);
+    if (this.optimizer.slots.length === 0) {
+      throw new UserError("The model has no gradients, so no step would change it", {
+        code: "NO_GRADIENTS",
+        hint: "Allocate it for training: model.allocate(backend, { seed: 1, gradients: true }).",
+      });
+    }
     const microBatch = Math.min(options.microBatch, this.sequences);
     this.microBatch = microBatch;
     const numMicroBatches = Math.ceil(this.sequences / microBatch);

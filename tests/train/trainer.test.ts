@@ -1,9 +1,11 @@
 import { afterAll, expect, test } from "vitest";
 import { createReferenceBackend } from "../../src/backend/reference/index.ts";
+import { Transformer } from "../../src/models/transformer.ts";
 import type { Trainable } from "../../src/train/device-step.ts";
-import { Trainer } from "../../src/train/trainer.ts";
+import { Trainer, type TrainerOptions } from "../../src/train/trainer.ts";
+import { UserError } from "../../src/util/errors.ts";
 import { openDevices } from "../backend/devices.ts";
-import { tinyModel } from "../models/tiny.ts";
+import { tinyConfig, tinyModel } from "../models/tiny.ts";
 import { repeatingTokens, tinyOptions, tinyTrainer } from "./rig.ts";
 
 const devices = await openDevices();
@@ -12,7 +14,7 @@ afterAll(() => {
 });
 
 test.each(devices)(
-  "the micro-batch changes neither losses nor gradient norms beyond rounding on $name",
+  "without dropout the micro-batch changes neither losses nor gradient norms beyond rounding on $name",
   ({ backend }) => {
     const curve = (microBatch: number) => {
       const trainer = tinyTrainer({ microBatch }, {}, backend);
@@ -41,6 +43,31 @@ test("no device memory is taken after the first step", () => {
   const { peakBytes } = trainer.backend.memory();
   for (let i = 0; i < 3; i++) trainer.runStep();
   expect(trainer.backend.memory().peakBytes).toBe(peakBytes);
+});
+
+test.each([
+  [{ microBatch: 0 }, "microBatch is 0 and must be a whole number above 0"],
+  [{ steps: 1.5 }, "steps is 1.5 and must be a whole number above 0"],
+  [{ contextWindow: 0 }, "contextWindow is 0"],
+  [{ batchTokens: Number.NaN }, "batchTokens is NaN"],
+  [{ warmupSteps: -1 }, "warmupSteps is -1 and must be a whole number, 0 or above"],
+  [{ learningRate: undefined }, "learningRate is undefined and must be a number above 0"],
+  [{ minLearningRate: "1e-3" }, "minLearningRate is 1e-3"],
+  [{ beta2: 1 }, "beta2 is 1 and must be a number from 0 to below 1"],
+  [{ clip: 0 }, "clip is 0"],
+  [{ maxLoss: Number.NaN }, "maxLoss is NaN"],
+  [{ seed: 2 ** 32 }, "seed is 4294967296"],
+  [{ schedule: "cosin" }, 'schedule "cosin" does not exist'],
+])("options that no training can have are refused by name: %o", (change, message) => {
+  expect(() => tinyTrainer(change as Partial<TrainerOptions>)).toThrow(message);
+  expect(() => tinyTrainer(change as Partial<TrainerOptions>)).toThrow(UserError);
+});
+
+test("a model that was allocated without gradients is refused", () => {
+  const backend = createReferenceBackend();
+  const model = new Transformer(tinyConfig());
+  model.allocate(backend, { seed: 1 });
+  expect(() => new Trainer(backend, model, repeatingTokens(), tinyOptions)).toThrow("The model has no gradients");
 });
 
 test("a batch that is no multiple of the context window is refused with the nearest size", () => {
