@@ -12,9 +12,9 @@ export interface SamplingOptions {
   readonly maxTokens: number;
   /** 0 always takes the most probable token. */
   readonly temperature: number;
-  /** Only the k most probable tokens; undefined for all. */
+  /** Only the k most probable tokens, at least 1; undefined for all. */
   readonly topK?: number | undefined;
-  /** Only the most probable tokens that together have this probability; undefined for all. */
+  /** Only the most probable tokens that together have this probability, above 0 and at most 1; undefined for all. */
   readonly topP?: number | undefined;
   readonly seed: number;
   /** Generation ends before this id, usually the end of text. */
@@ -23,7 +23,8 @@ export interface SamplingOptions {
 
 /**
  * Ids that continue `prompt` (at least one id). Beyond the context window the model sees the last contextWindow ids,
- * counted from position 0 again. The same seed gives the same ids on the same device class.
+ * counted from position 0 again. The same seed gives the same ids on the same device class. Throws a RangeError for options
+ * out of range, before the first id.
  */
 export function* generate(
   model: Transformer,
@@ -32,6 +33,7 @@ export function* generate(
   options: SamplingOptions,
 ): Generator<number> {
   if (prompt.length === 0) throw new RangeError("generate: the prompt has no ids; start from the end-of-text id");
+  requireOptions(options);
   const pool = new BufferPool(backend, { flexible: true });
   const random = new CounterRandom(options.seed, PURPOSE.sample);
   const { contextWindow } = model.config;
@@ -53,6 +55,17 @@ export function* generate(
     cache.free();
     pool.trim();
   }
+}
+
+function requireOptions({ maxTokens, temperature, topK = 1, topP = 1, seed }: SamplingOptions): void {
+  const require = (name: string, value: number, holds: boolean, what: string) => {
+    if (!holds) throw new RangeError(`generate: ${name} is ${value} and must be ${what}`);
+  };
+  require("maxTokens", maxTokens, maxTokens >= 0, "a number, 0 or above");
+  require("temperature", temperature, temperature >= 0 && temperature < Infinity, "a number, 0 or above");
+  require("topK", topK, Number.isInteger(topK) && topK >= 1, "a whole number above 0");
+  require("topP", topP, topP > 0 && topP <= 1, "above 0 and at most 1");
+  require("seed", seed, Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32, "a whole number from 0 to 2^32 - 1");
 }
 
 /** Logits of the token after those in the cache and `ids`, which the cache takes in: (V). */

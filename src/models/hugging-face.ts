@@ -31,12 +31,13 @@ export function saveWeights(path: string, model: Transformer, backend: Backend):
 }
 
 /**
- * Fill an allocated model from such a file. Throws a UserError BAD_SAFETENSORS for a damaged file and WRONG_WEIGHTS
- * where names or shapes are not the model's.
+ * Fill an allocated model from such a file. Throws a UserError BAD_SAFETENSORS for a damaged file, WRONG_WEIGHTS where names or
+ * shapes are not the model's, which then keeps its weights, and the system's error where there is no such file.
  */
 export function loadWeights(path: string, model: Transformer, backend: Backend): void {
   const { tensors } = readSafetensors(path);
   const unused = new Set(tensors.keys());
+  const writes: (() => void)[] = [];
   for (const [name, parameter] of model.parameters()) {
     for (const part of partsOf(name, parameter, model.config)) {
       const tensor = tensors.get(part.name);
@@ -47,11 +48,12 @@ export function loadWeights(path: string, model: Transformer, backend: Backend):
           `${part.name} is ${formatShape(tensor.shape)}, the model has ${formatShape(part.shape)}`,
         );
       }
-      backend.write(parameter.value, tensor.read(), part.offset);
+      writes.push(() => backend.write(parameter.value, tensor.read(), part.offset));
       unused.delete(part.name);
     }
   }
   if (unused.size > 0) throw wrongWeights(path, `the model has no ${[...unused].sort()[0]}`);
+  for (const write of writes) write();
 }
 
 /** `blocks.3.attention.qkv.weight` -> the rows of model.layers.3.self_attn.q_proj, k_proj and v_proj. */

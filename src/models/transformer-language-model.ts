@@ -28,7 +28,7 @@ export class TransformerLanguageModel implements LanguageModel {
     return this.model.config.contextWindow;
   }
 
-  /** See LanguageModel. Throws a RangeError for a window that is empty or too long, or has not as many ids as it scores. */
+  /** See LanguageModel. Throws a RangeError for a window that is empty or too long, has not as many ids as it scores, or an id outside the vocabulary. */
   logProbs(windows: readonly Window[]): Float32Array[] {
     for (const { ids, scored } of windows) {
       if (ids.length < 1 || ids.length > this.contextWindow + 1) {
@@ -37,6 +37,8 @@ export class TransformerLanguageModel implements LanguageModel {
       if (scored < 0 || scored >= ids.length) {
         throw new RangeError(`A window of ${ids.length} ids cannot have ${scored} that are scored`);
       }
+      // As a target, -1 would pass for one that does not count; all other ids go through the embedding, which looks.
+      if (ids.at(-1)! < 0) throw new RangeError(`A window ends with ${ids.at(-1)}, which is no id`);
     }
     const results = windows.map(({ scored }) => new Float32Array(scored));
     for (const batch of batchWindows(windows, BATCH_ROWS)) {

@@ -47,6 +47,19 @@ test("the same seed continues a prompt with the same ids, also beyond the contex
   expect(run(1)).not.toEqual(run(2));
 });
 
+test.each([
+  [{ topK: 0 }, "topK is 0 and must be a whole number above 0"],
+  [{ topP: 0 }, "topP is 0 and must be above 0 and at most 1"],
+  [{ topP: Number.NaN }, "topP is NaN"],
+  [{ temperature: -1 }, "temperature is -1 and must be a number, 0 or above"],
+  [{ maxTokens: Number.NaN }, "maxTokens is NaN"],
+  [{ seed: 2 ** 32 }, "seed is 4294967296"],
+])("options out of range are refused before the first id: %o", (change, message) => {
+  const backend = createReferenceBackend();
+  const options = { maxTokens: 2, temperature: 1, seed: 1, ...change };
+  expect(() => [...generate(tinyModel(backend), backend, randomIds(1, 3), options)]).toThrow(message);
+});
+
 test("generation ends before the id it should stop at", () => {
   const backend = createReferenceBackend();
   const model = tinyModel(backend);

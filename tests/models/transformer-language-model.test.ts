@@ -100,4 +100,15 @@ describe.each(await openDevices())("on $name", ({ backend }) => {
       "cannot have 3 that are scored",
     );
   });
+
+  test("an id outside the vocabulary is refused wherever it stands", () => {
+    for (const ids of [
+      [1, -1],
+      [-1, 1],
+      [1, 37],
+      [37, 1],
+    ]) {
+      expect(() => languageModel.logProbs([wholeWindow(Int32Array.from(ids))]), ids.join()).toThrow(RangeError);
+    }
+  });
 });
