@@ -7,7 +7,8 @@ export default defineTable({
   title: "Table 3: registered claims",
   caption:
     "Effect is treatment minus control, in the metric's unit (accuracies in points). Both intervals are 95 % and not adjusted; p is " +
-    "adjusted over the family of all registered claims (Holm). MDE is the true effect that these runs would have found with at most 80 % power.",
+    "adjusted over the family of all registered claims (Holm). MDE is the true effect that these runs would have found with at most 80 % power. " +
+    "The pairs behind a row, where there are any, stand in the next table with their hashes.",
   sql: "SELECT * FROM verdicts ORDER BY position",
   key: ["name"],
   columns: {

@@ -34,5 +34,6 @@ export default defineTable({
     contextWindow: { label: "Context" },
     vocabSize: { label: "Vocabulary" },
     parameters: { label: "Parameters" },
+    digests: { label: "Models' hashes", as: "digest" },
   },
 });

@@ -5,7 +5,7 @@ import { defineTable } from "../table.ts";
 export default defineTable({
   name: "training",
   title: "Training",
-  caption: "Settings of the training stage as recorded with the weights.",
+  caption: "Settings of the training stage as recorded with the weights, whose hashes stand in table 1.",
   sql: `WITH flat AS (SELECT DISTINCT arm, position, key, settings->>key AS setting
                       FROM (SELECT arm, settings, unnest(json_keys(settings)) AS key FROM trainings) JOIN arms USING (arm)),
              grouped AS (SELECT key, setting, list(arm ORDER BY position) AS members, min(position) AS position
