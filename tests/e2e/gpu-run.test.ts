@@ -1,24 +1,17 @@
 // `repro --device auto` with a bf16 training on the simulated GPU: the same command that trains on a real one. Killed in the middle it
 // ends with the bytes of a run that nobody disturbed, and its record says what computed it.
 
-import { existsSync, readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { buildSimulator, simulatorUnavailable } from "../../src/backend/cuda/simulator/build.ts";
 import { LabRig } from "../rigs/lab-rig.ts";
-import { descendants } from "../rigs/process-tree.ts";
+import { killTree } from "../rigs/process-tree.ts";
 
 const missing = simulatorUnavailable();
 if (missing) console.error(`Runs on a GPU are not tested: ${missing}`);
 
 const TARGET = "train[model=wide,seed=1]";
 const STEPS = ["--set", "train.precision=bf16", "--set", "train.steps=24", "--set", "train.evalEvery=12"];
-
-/** Whether a training of the lab has saved a checkpoint that a later run can go on from. */
-function hasCheckpoint(lab: LabRig): boolean {
-  const work = lab.path("artifacts", "work");
-  return existsSync(work) && readdirSync(work, { recursive: true }).some((name) => /checkpoints.step-/.test(`${name}`));
-}
 
 test.skipIf(missing)("a bf16 training takes the GPU, and is resumed after a kill", { timeout: 240_000 }, async () => {
   const environment = {
@@ -48,8 +41,8 @@ test.skipIf(missing)("a bf16 training takes the GPU, and is resumed after a kill
 
   using lab = LabRig.create();
   const { child, ended } = lab.start(["repro", TARGET, ...STEPS], environment);
-  for (let waited = 0; waited < 600 && child.exitCode === null && !hasCheckpoint(lab); waited++) await sleep(50);
-  for (const pid of [child.pid!, ...descendants(child.pid!)]) process.kill(pid, "SIGKILL");
+  while (child.exitCode === null && !lab.hasCheckpoint()) await sleep(50);
+  killTree(child.pid!);
   await ended;
   await run(lab, "repro", TARGET, ...STEPS);
   const resumed = await record(lab);

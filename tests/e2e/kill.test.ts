@@ -1,7 +1,7 @@
 // kill -9 of everything at a random moment, again and again; then one more run. The bytes must be those of a run that
 // nobody disturbed. And Ctrl-C, which is the polite way.
 
-import { readdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { CounterRandom, PURPOSE } from "../../src/util/philox.ts";
@@ -37,7 +37,7 @@ test("Ctrl-C stops the children, says how to continue, and the next run continue
   using lab = LabRig.create();
   const command = ["--jobs", "1", "--set", "train.steps=3000", "--set", "train.checkpointEvery=50"];
   const { child, ended } = lab.start(["repro", ...command]);
-  while (child.exitCode === null && !hasCheckpoint(lab)) await sleep(20);
+  while (child.exitCode === null && !lab.hasCheckpoint()) await sleep(20);
   const children = descendants(child.pid!);
   process.kill(child.pid!, "SIGINT");
   const result = await ended;
@@ -54,13 +54,3 @@ test("Ctrl-C stops the children, says how to continue, and the next run continue
   const { stages } = JSON.parse(next.stdout) as { stages: { id: string; measures?: Record<string, number> }[] };
   expect(stages.find((stage) => stage.id === id)!.measures!["resumed_from_step"]).toBeGreaterThanOrEqual(50);
 }, 120_000);
-
-/** Whether a stage that runs has something to go on from. */
-function hasCheckpoint(lab: LabRig): boolean {
-  try {
-    const names = readdirSync(lab.path("artifacts", "work"), { recursive: true });
-    return names.some((name) => /step-\d+$/.test(String(name)));
-  } catch {
-    return false; // not there yet, or it changed while it was read
-  }
-}

@@ -140,6 +140,16 @@ export class LabRig {
     return Object.fromEntries(stages.map((stage) => [stage.id, stage.state]));
   }
 
+  /** Whether a training has saved a checkpoint that a later run can go on from. */
+  hasCheckpoint(): boolean {
+    try {
+      const names = readdirSync(this.path("artifacts", "work"), { recursive: true });
+      return names.some((name) => /checkpoints.step-\d+$/.test(`${name}`));
+    } catch {
+      return false; // not there yet, or it changed while it was read
+    }
+  }
+
   /** Digest of each file of `reports/` by its relative path. */
   reports(): Record<string, string> {
     return digests(this.path("reports"));
