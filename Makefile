@@ -42,6 +42,10 @@ bench: build ## measure kernels, tokenizers and the no-op run
 test-gpu: node_modules/.installed ## the cuda device's tests on this machine's GPU (docs/gpu.md)
 	node --import tsx scripts/gpu-bundle.ts && node .gpu/test.mjs
 
+# The PyTorch script to compare with, where one lies beside this checkout.
+PEER := $(firstword $(wildcard peers/torch_train.py */peers/torch_train.py ../*/peers/torch_train.py))
+bench-gpu gpu-bundle: export STLM_TORCH_PEER ?= $(PEER)
+
 bench-gpu: node_modules/.installed ## measure training on this machine's GPU, beside PyTorch (docs/gpu.md)
 	node --import tsx bench/gpu/run.ts
 
@@ -55,4 +59,4 @@ ptx: node_modules/.installed ## compile the CUDA kernels to the PTX that ships (
 	node --import tsx scripts/build-ptx.ts $(ARGS)
 
 clean: ## remove what is built; artifacts/ stays
-	rm -rf dist schema prebuilt *.tgz
+	rm -rf dist schema prebuilt *.tgz .gpu gpu.tar.xz

@@ -1,6 +1,6 @@
 // Builds what a GPU machine needs that has Python and a driver, but no Node.js, compiler or network: tests and benchmark of the cuda
-// device as plain JavaScript, koffi, the kernels' PTX, the cpu device's library and, with --archive, Node.js itself:
-// `npx tsx scripts/gpu-bundle.ts [--folder .gpu] [--archive gpu.tar.xz]`. docs/gpu.md says how it is used.
+// device as plain JavaScript, koffi, the kernels' PTX, the PyTorch peer that STLM_TORCH_PEER names and, with --archive, the cpu device's
+// library and Node.js itself: `npx tsx scripts/gpu-bundle.ts [--folder .gpu] [--archive gpu.tar.xz]`. docs/gpu.md says how it is used.
 
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -35,6 +35,8 @@ async function bundle(): Promise<void> {
   const about = { name: "stlm-pipeline", version: packageVersion(), type: "module", commit: commit() };
   writeFileSync(path.join(folder, "package.json"), prettyCanonicalJson(about));
   for (const file of READ) cpSync(path.join(root, file), path.join(folder, file), { recursive: true });
+  const peer = process.env["STLM_TORCH_PEER"];
+  if (peer) cpSync(peer, path.join(folder, "torch_train.py"));
   copyKoffi();
   if (values.archive) await copyCpuLibraries();
   await bundleScripts();

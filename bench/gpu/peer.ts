@@ -1,8 +1,11 @@
-// The PyTorch peer on the same GPU: the script that STLM_TORCH_PEER names, with the sizes of our models.
+// The PyTorch peer on the same GPU, with the sizes of our models: the script that STLM_TORCH_PEER names, or torch_train.py in the folder
+// of this package, where the bundle for GPU machines has it.
 
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
+import path from "node:path";
 import { promisify } from "node:util";
+import { packageRoot } from "../../src/util/package-root.ts";
 import { BENCH_MODELS, type BenchModel } from "./models.ts";
 
 const run = promisify(execFile);
@@ -23,11 +26,13 @@ export interface PeerMeasurement {
   readonly peak_cuda_mib?: number;
 }
 
+function script(): string {
+  return process.env["STLM_TORCH_PEER"] || path.join(packageRoot(), "torch_train.py");
+}
+
 /** Why there is no peer, or undefined. */
 export function peerUnavailable(): string | undefined {
-  const script = process.env["STLM_TORCH_PEER"];
-  if (!script) return "STLM_TORCH_PEER does not name the peer's script";
-  return existsSync(script) ? undefined : `there is no ${script}`;
+  return existsSync(script()) ? undefined : `there is no ${script()} (STLM_TORCH_PEER names the peer's script)`;
 }
 
 /** Rejects where the script fails or is not done in time. */
@@ -39,12 +44,16 @@ export async function measurePeer(request: PeerRequest, limitMs: number): Promis
     ...{ steps: request.steps, warmup: 3, threads: 8 },
   };
   const args = [
-    process.env["STLM_TORCH_PEER"]!,
+    script(),
     ...["--preset", request.model === "10m" ? "10m" : "50m", "--device", "cuda", "--dtype", "bf16-autocast"],
     ...Object.entries(sizes).flatMap(([name, value]) => [`--${name}`, String(value)]),
     ...(request.compile ? ["--compile"] : []),
   ];
   const python = process.env["STLM_TORCH_PYTHON"] ?? "python3";
-  const { stdout } = await run(python, args, { timeout: limitMs, killSignal: "SIGKILL", maxBuffer: 1 << 26 });
+  const { stdout } = await run(python, args, {
+    timeout: Math.ceil(limitMs),
+    killSignal: "SIGKILL",
+    maxBuffer: 1 << 26,
+  });
   return JSON.parse(stdout) as PeerMeasurement;
 }

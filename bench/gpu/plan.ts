@@ -41,6 +41,7 @@ export const PLAN: readonly Task[] = [
   peer("50m", 48, false),
   ours("50m", 24),
   ours("50m", 96),
+  ours("50m", 240),
   ours("10m", 64),
   ours("10m", 128),
   ours("100m", 48),
@@ -63,4 +64,5 @@ export const TRIAL: readonly Task[] = [
   ours("tiny", 4, { gemm: "own" }),
   ours("tiny", 2, { profile: true }),
   peer("tiny", 2, true),
+  peer("tiny", 2, false),
 ];

@@ -6,12 +6,12 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { probeCuda } from "../../src/backend/cuda/probe.ts";
-import { messageOf } from "../../src/util/errors.ts";
+import { isUserError, messageOf } from "../../src/util/errors.ts";
 import { packageRoot } from "../../src/util/package-root.ts";
 import { type Measurement, type MeasureRequest, measure } from "./measure.ts";
 import { measurePeer, peerUnavailable } from "./peer.ts";
 import { PLAN, type Task, TRIAL } from "./plan.ts";
-import { kernelTables, projection, type Result, resultTable } from "./table.ts";
+import { failures, kernelTables, labelOf, projection, type Result, resultTable } from "./table.ts";
 
 const run = promisify(execFile);
 
@@ -20,10 +20,27 @@ const SECONDS = Number(process.env["STLM_BENCH_SECONDS"] ?? 450);
 /** Of measured steps, each task of ours; a trial on the simulator has no figures to be steady. */
 const MEASURED_SECONDS = { plan: 3, trial: 0.1 };
 const LEAST_SECONDS = 8;
+/** A measurement that takes longer than it should by this factor, and this long at least, is ended: a GPU that hangs must not take the others' time. */
+const PATIENCE = { factor: 4, seconds: 60 };
+
+/** Of what a failed measurement printed: a Python traceback ends with its message. */
+const FAILURE_LINES = 6;
 
 const [mode, request] = process.argv.slice(2);
-if (mode === "--measure") console.log(JSON.stringify(await measure(JSON.parse(request!) as MeasureRequest)));
+if (mode === "--measure") process.exitCode = await measureHere(JSON.parse(request!) as MeasureRequest);
 else process.exitCode = await benchmark(mode === "--trial" ? TRIAL : PLAN);
+
+/** The result on stdout. What went wrong ends stderr, as an error's stack would push its message out of the row. */
+async function measureHere(measured: MeasureRequest): Promise<number> {
+  try {
+    console.log(JSON.stringify(await measure(measured)));
+    return 0;
+  } catch (error) {
+    if (error instanceof Error && !isUserError(error)) console.error(error.stack);
+    console.error(isUserError(error) && error.hint ? `${messageOf(error)}\n${error.hint}` : messageOf(error));
+    return 1;
+  }
+}
 
 async function benchmark(plan: readonly Task[]): Promise<number> {
   const started = performance.now();
@@ -46,26 +63,24 @@ async function benchmark(plan: readonly Task[]): Promise<number> {
   for (const task of plan) {
     if ((task.engine !== "stlm" && noPeer) || (task.gemm === "cublaslt" && !cublasLt)) continue;
     if (left() < Math.max(LEAST_SECONDS, task.expectedSeconds)) leftOut.push(task);
-    else results.push(await resultOf(task, Math.ceil(left() * 1000)));
+    else results.push(await resultOf(task, Math.min(left(), patience(task)) * 1000));
     const table1 = projection(results);
     save(device.name, { about, projection: table1, results, leftOut });
   }
   console.log(`${resultTable(results)}\n\n${kernelTables(results)}\n`);
+  if (failures(results) !== "") console.log(`${failures(results)}\n`);
   for (const { engine, tokensPerSecond, table1GpuHours } of projection(results)) {
     const rate = Math.round(tokensPerSecond).toLocaleString("en-US");
     console.log(`Table 1 (25,000 iterations), ${engine}: ${table1GpuHours.toFixed(2)} GPU-hours at ${rate} tokens/s`);
   }
-  for (const { engine, model, microBatch } of leftOut) {
-    console.log(`Left out for time (STLM_BENCH_SECONDS): ${model}, ${engine}, ${microBatch} sequences`);
-  }
+  for (const task of leftOut) console.log(`Left out for time (STLM_BENCH_SECONDS): ${labelOf(task)}`);
   return results.some(({ engine, failure }) => engine === "stlm" && failure !== undefined) ? 1 : 0;
 }
 
 async function resultOf(task: Task, limitMs: number): Promise<Result> {
   const { engine, expectedSeconds: _, ...request } = task;
   const seconds = MEASURED_SECONDS[mode === "--trial" ? "trial" : "plan"];
-  const label = `${task.model}, ${engine}${task.gemm ? ` ${task.gemm}` : ""}${task.profile ? ", kernels" : ""}`;
-  console.error(`${label}, ${task.microBatch} x ${task.accumulate} ...`);
+  console.error(`${labelOf(task)} ...`);
   try {
     if (engine !== "stlm") {
       return { ...task, peer: await measurePeer({ ...request, compile: engine !== "torch", steps: 10 }, limitMs) };
@@ -74,15 +89,26 @@ async function resultOf(task: Task, limitMs: number): Promise<Result> {
     const { stdout } = await run(
       process.execPath,
       [...args, JSON.stringify({ ...request, seconds } satisfies MeasureRequest)],
-      { timeout: limitMs, killSignal: "SIGKILL", maxBuffer: 1 << 24 },
+      { timeout: Math.ceil(limitMs), killSignal: "SIGKILL", maxBuffer: 1 << 24 },
     );
     return { ...task, ours: JSON.parse(stdout) as Measurement };
   } catch (error) {
-    const text = error instanceof Error && "stderr" in error ? `${error.stderr}`.trim() : "";
-    const failure = text.split("\n").slice(-6).join("\n") || messageOf(error);
+    const failure = reasonOf(error, limitMs);
     console.error(failure);
     return { ...task, failure };
   }
+}
+
+function patience({ expectedSeconds }: Task): number {
+  return Math.max(PATIENCE.seconds, PATIENCE.factor * expectedSeconds);
+}
+
+/** Why a process that measured gave no result. */
+function reasonOf(error: unknown, limitMs: number): string {
+  const { killed, stderr } = error as { killed?: boolean; stderr?: string };
+  const printed = (stderr ?? "").trim().split("\n").slice(-FAILURE_LINES).join("\n");
+  const late = killed === true ? `ended after ${Math.round(limitMs / 1000)} s, it was not done` : "";
+  return [late, printed].filter((part) => part !== "").join("\n") || messageOf(error);
 }
 
 function save(gpu: string, result: object): void {

@@ -17,6 +17,18 @@ export type Result = Task & {
 const TABLE_1_TOKENS = 25_000 * 20 * 24 * 512;
 const MEBIBYTE = 2 ** 20;
 
+/** `50m, stlm own, 48 x 10`; `kernels` where their times are taken. */
+export function labelOf({ model, engine, gemm, profile, microBatch, accumulate }: Task): string {
+  return `${model}, ${engine}${gemm ? ` ${gemm}` : ""}${profile ? ", kernels" : ""}, ${microBatch} x ${accumulate}`;
+}
+
+/** Why rows have no figure. */
+export function failures(results: readonly Result[]): string {
+  return results
+    .flatMap((result) => (result.failure === undefined ? [] : [`${labelOf(result)}: ${result.failure}`]))
+    .join("\n");
+}
+
 function rateOf({ ours, peer }: Result): number | undefined {
   return ours?.tokensPerSecond ?? peer?.tokens_per_s;
 }
@@ -25,14 +37,14 @@ export function resultTable(results: readonly Result[]): string {
   const rows = results
     .filter((result) => !result.profile)
     .map((result) => {
-      const { engine, model, microBatch, accumulate, gemm, ours, peer, failure } = result;
+      const { engine, model, microBatch, accumulate, gemm, ours, peer } = result;
       const rate = rateOf(result);
       const peakBytes = ours?.peakBytes ?? (peer?.peak_cuda_mib ?? 0) * MEBIBYTE;
       return [
         model,
         gemm === undefined ? engine : `${engine}, ${gemm}`,
         `${microBatch} x ${accumulate}`,
-        rate === undefined ? `none: ${failure}` : Math.round(rate).toLocaleString("en-US"),
+        rate === undefined ? "failed" : Math.round(rate).toLocaleString("en-US"),
         ours?.utilization === undefined ? "" : `${(100 * ours.utilization).toFixed(1)} %`,
         rate === undefined ? "" : formatBytes(peakBytes),
       ];
