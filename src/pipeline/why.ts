@@ -60,8 +60,8 @@ export function explain(node: StageNode, plan: Plan, store: Store): Explanation 
 /** Several lines, without a trailing newline. */
 export function renderExplanation(explanation: Explanation): string {
   const { id, state, reason, comparedWith, differences } = explanation;
-  const head = { fresh: "is fresh", cached: "is in the store", stale: "would run", blocked: "waits" }[state];
-  const lines = [`${id} ${head}${reason ? `: ${describeReason(reason)}` : ""}`];
+  const head = { fresh: "is fresh", cached: "is in the store", stale: "would run: ", blocked: "" }[state];
+  const lines = [`${id} ${head}${reason ? describeReason(reason) : ""}`];
   if (!comparedWith) {
     lines.push("  It has never run here, and no record of the same stage is in the store.");
     return lines.join("\n");
