@@ -6,12 +6,9 @@ import { type FileHandle, open } from "node:fs/promises";
 import type { DataType, RecordBatch, RecordBatchReader, Schema, Vector } from "apache-arrow";
 import { messageOf, systemErrorCode, UserError } from "../../util/errors.ts";
 import { compileTemplate } from "../template.ts";
+import { requireSound } from "./arrow-data.ts";
+import { checkArrowFrame } from "./arrow-frame.ts";
 import { badRow, decodeUtf8, type ReadCounts, type Reader, type SourceFile, wellFormed } from "./reader.ts";
-
-/** A file begins and ends with it; a stream has none. */
-const MAGIC = "ARROW1";
-/** A message of length nothing: what a writer that came to its end puts last. */
-const END_OF_STREAM = [Buffer.from("ffffffff00000000", "hex"), Buffer.from("00000000", "hex")];
 
 export const readArrow: Reader = async function* (file, context) {
   const template = compileTemplate(file.text.template);
@@ -19,9 +16,7 @@ export const readArrow: Reader = async function* (file, context) {
   const handle = await open(file.path, "r");
   let consumed = 0;
   try {
-    const isFile = (await readAt(handle, 0, MAGIC.length)).toString("latin1") === MAGIC;
-    if (isFile) await requireFooter(handle);
-    else await requireEnd(handle, file);
+    const isFile = await checkArrowFrame(handle);
     const source = createReadStream(file.path, { highWaterMark: 1 << 18 });
     // A file's footer says where its batches lie, and a stream is read from front to back.
     const reader: RecordBatchReader = isFile
@@ -38,11 +33,13 @@ export const readArrow: Reader = async function* (file, context) {
       let row = 0;
       for await (const batch of reader as AsyncIterable<RecordBatch>) {
         context.signal.throwIfAborted();
-        const columns = template.columns.map((name) => bytesOfText(batch.getChild(name)!, arrow));
+        const columns = template.columns.map((name) => batch.getChild(name)!);
+        for (const { data } of columns) for (const part of data) requireSound(part, arrow.DataType);
+        const texts = columns.map((column) => bytesOfText(column, arrow));
         for (let index = 0; index < batch.numRows; index++) {
           row++;
           const values: Record<string, unknown> = {};
-          for (const [at, name] of template.columns.entries()) values[name] = converters[at]!(columns[at]!.get(index));
+          for (const [at, name] of template.columns.entries()) values[name] = converters[at]!(texts[at]!.get(index));
           let text: string;
           try {
             text = template.render(values);
@@ -85,40 +82,6 @@ function bounded(handle: FileHandle, size: number): FileHandle {
       return typeof member === "function" ? member.bind(target) : member;
     },
   });
-}
-
-/**
- * The footer is a flatbuffer table whose fields 2 and 3 list the blocks, 24 bytes each. The library believes their
- * counts, so a damaged one would keep it busy for minutes.
- */
-async function requireFooter(handle: FileHandle): Promise<void> {
-  const { size } = await handle.stat();
-  const tail = await readAt(handle, Math.max(0, size - 10), 10);
-  const length = tail.length < 10 ? 0 : tail.readInt32LE(0);
-  if (tail.toString("latin1", 4) !== MAGIC || length <= 0 || length > size - 18)
-    throw new Error("it does not end as an Arrow file does, so it may be cut short");
-  const footer = await readAt(handle, size - 10 - length, length);
-  const table = footer.readUInt32LE(0);
-  const fields = table - footer.readInt32LE(table);
-  for (const field of [2, 3]) {
-    const place = 4 + 2 * field < footer.readUInt16LE(fields) ? footer.readUInt16LE(fields + 4 + 2 * field) : 0;
-    if (place === 0) continue;
-    const list = table + place + footer.readUInt32LE(table + place);
-    if (footer.readUInt32LE(list) * 24 > length) throw new Error("its footer lists more blocks than it has room for");
-  }
-}
-
-async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, position);
-  return buffer.subarray(0, bytesRead);
-}
-
-/** A stream that was cut between two batches reads like a shorter one: only its end tells. */
-async function requireEnd(handle: FileHandle, file: SourceFile): Promise<void> {
-  const { size } = await handle.stat();
-  const end = await readAt(handle, Math.max(0, size - 8), 8);
-  if (END_OF_STREAM.some((mark) => end.subarray(-mark.length).equals(mark))) return;
-  throw unreadable(file, new Error("it lacks the end mark of a stream, so it may be cut short"));
 }
 
 type Types = typeof import("apache-arrow").DataType;
