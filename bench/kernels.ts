@@ -102,7 +102,8 @@ function rowsOf({ layers, B, T, C, H, Hkv, F, V }: Preset): Row[] {
   const [p, g, m, v] = [reals(parameters), reals(parameters), reals(parameters, 0), reals(parameters, 0)];
   const attention = { B, T, H, Hkv, D, scale: 1 / Math.sqrt(D) };
   const dropout = { probability: 0.1, seed: 1, step: 1, microBatch: 0, site: 1 };
-  const adam = { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, step: 10, gradientScale: 1 };
+  const adam = { lr: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, step: 10, gradientScale: 1 };
+  const tensors = [{ p, g, m, v, length: parameters, weightDecay: 0.1 }];
   const norms = 2 * layers + 1;
   // Half of the T x T products, by causality: two of them forward, five backward.
   const pair = B * H * T * T * D;
@@ -150,7 +151,7 @@ function rowsOf({ layers, B, T, C, H, Hkv, F, V }: Preset): Row[] {
     plain("embedding", 1, () => kernels.embedding({ y, table, ids, N, T, C, V })),
     plain("embedding gradient", 1, () => kernels.embeddingGradient({ dTable, dy: y, ids, N, T, C, V })),
     plain("gradient norm", 1, () => kernels.sum({ out: losses, index: 0, x: g, length: parameters, squared: true })),
-    plain("adamw", 1, () => kernels.adamW({ p, g, m, v, length: parameters, ...adam })),
+    plain("adamw", 1, () => kernels.adamW({ tensors, ...adam })),
     plain("zero gradients", 1, () => kernels.fill({ y: g, value: 0, length: parameters })),
   ];
 }

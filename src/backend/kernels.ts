@@ -1,5 +1,5 @@
 // The signature of every kernel: the contract of all devices. Add a kernel here, then in `reference/`; the compiler
-// names each device that lacks it.
+// names each device that lacks it. Those of a model are in this file, those around it in step-kernels.ts.
 //
 // Conventions. Matrices are row-major and dense; shapes stand beside each field as (rows, columns). Axes: B batch,
 // T time, N = B*T rows, C hiddenDim, H query heads, Hkv key/value heads, D headDim, F ffnDim, V vocabulary.
@@ -11,16 +11,18 @@
 // the result has at least f32 accuracy. Results never depend on the thread count.
 
 import type { DeviceBuffer } from "./backend.ts";
+import type { Scalar } from "./scalar.ts";
+import type {
+  AdamWArgs,
+  ClearArgs,
+  ClipScaleArgs,
+  CutWindowsArgs,
+  IncrementArgs,
+  SumSquaresArgs,
+} from "./step-kernels.ts";
 
-/**
- * A number that a kernel reads from `buffer[index]` when it runs, so that work recorded once can be repeated with other values.
- * Where a field takes `Scalar`, a plain number is fixed when the call is made. The buffer is f32 unless the field says i32.
- */
-export interface DeviceScalar {
-  readonly buffer: DeviceBuffer;
-  readonly index: number;
-}
-export type Scalar = number | DeviceScalar;
+export type { DeviceScalar, Scalar } from "./scalar.ts";
+export type * from "./step-kernels.ts";
 
 /** c = op(a) op(b) [+ bias] [+ residual], or c += op(a) op(b) where `accumulate`. */
 export interface MatmulArgs {
@@ -299,66 +301,6 @@ export interface SumArgs {
   readonly squared?: boolean;
 }
 
-/**
- * What a step's gradients are multiplied by, decided on the device   (Pascanu, Mikolov & Bengio 2013, section 3.2). With
- * loss = sum(sums[0..numLosses-1]) / numTokens and norm = sqrt(sum(sums[numLosses..numLosses+numSquares-1])), each added up in
- * float64 in the order of the index, out[0] = loss, out[1] = norm, and
- * out[3] = 1 if it was 1 before, or loss or norm is not finite, or loss > maxLoss; else it keeps its 0;
- * out[2] = NaN where out[3] is 1: adamW then changes nothing, from the first diverged step on; else min(1, clip / (norm + 1e-6)).
- */
-export interface ClipScaleArgs {
-  readonly out: DeviceBuffer; // (4), written
-  readonly sums: DeviceBuffer; // (>= numLosses + numSquares)
-  readonly numLosses: number;
-  readonly numSquares: number;
-  readonly numTokens: number;
-  readonly clip: number;
-  readonly maxLoss: Scalar; // Infinity: no bound
-}
-
-/**
- * One AdamW update in place   (Loshchilov & Hutter 2019, algorithm 2, decay decoupled):
- * g' = gradientScale g; m = beta1 m + (1-beta1) g'; v = beta2 v + (1-beta2) g'^2;
- * p -= lr (m / (1-beta1^step)) / (sqrt(v / (1-beta2^step)) + eps) + lr weightDecay p.
- * A gradientScale of NaN leaves p, m and v as they are.
- */
-export interface AdamWArgs {
-  readonly p: DeviceBuffer;
-  readonly g: DeviceBuffer;
-  readonly m: DeviceBuffer;
-  readonly v: DeviceBuffer;
-  readonly length: number;
-  readonly lr: Scalar;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly eps: number;
-  readonly weightDecay: number;
-  readonly step: Scalar; // i32; 1 for the first update
-  readonly gradientScale: Scalar; // of clipping by the global norm; 1 where nothing is clipped
-}
-
-/**
- * The ids and targets of one micro-batch, cut out of all windows of its step: with n = microBatch * size + b, ids[b T + t] =
- * windows[n, t] and targets[b T + t] = windows[n, t + 1]. Where there is no window n throws a RangeError or, on a device that runs
- * later, writes -1, which the embedding turns into NaNs.
- */
-export interface CutWindowsArgs {
-  readonly ids: DeviceBuffer; // (B, T) i32, written
-  readonly targets: DeviceBuffer; // (B, T) i32, written
-  readonly windows: DeviceBuffer; // (any, T + 1) i32
-  readonly microBatch: Scalar; // i32; counts within the step
-  /** Windows of a micro-batch; the last one, of B windows, may be smaller. */
-  readonly size: number;
-  readonly B: number;
-  readonly T: number;
-}
-
-/** counters[index] += 1: recorded work counts its replays. */
-export interface IncrementArgs {
-  readonly counters: DeviceBuffer; // i32
-  readonly index: number;
-}
-
 export interface Kernels {
   matmul(args: MatmulArgs): void;
   embedding(args: EmbeddingArgs): void;
@@ -382,8 +324,10 @@ export interface Kernels {
   copy(args: CopyArgs): void;
   columnSum(args: ColumnSumArgs): void;
   sum(args: SumArgs): void;
-  clipScale(args: ClipScaleArgs): void;
-  adamW(args: AdamWArgs): void;
   cutWindows(args: CutWindowsArgs): void;
   increment(args: IncrementArgs): void;
+  sumSquares(args: SumSquaresArgs): void;
+  clipScale(args: ClipScaleArgs): void;
+  adamW(args: AdamWArgs): void;
+  clear(args: ClearArgs): void;
 }

@@ -40,28 +40,16 @@ export class AdamW {
   }
 
   zeroGradients(): void {
-    for (const { gradient } of this.slots)
-      this.backend.kernels.fill({ y: gradient, value: 0, length: gradient.length });
+    this.backend.kernels.clear({ ys: this.slots.map(({ gradient }) => gradient) });
   }
 
   /** Update number `step` (1 for the first; i32) with all gradients multiplied by `gradientScale`; none where that is NaN. */
   update(step: Scalar, learningRate: Scalar, gradientScale: Scalar): void {
     const { beta1, beta2, eps, weightDecay } = this.options;
-    for (const { parameter, gradient, m, v } of this.slots) {
-      this.backend.kernels.adamW({
-        p: parameter.value,
-        g: gradient,
-        m,
-        v,
-        length: parameter.length,
-        lr: learningRate,
-        beta1,
-        beta2,
-        eps,
-        weightDecay: parameter.shape.length >= 2 ? weightDecay : 0,
-        step,
-        gradientScale,
-      });
-    }
+    const tensors = this.slots.map(({ parameter, gradient: g, m, v }) => {
+      const { value: p, length, shape } = parameter;
+      return { p, g, m, v, length, weightDecay: shape.length >= 2 ? weightDecay : 0 };
+    });
+    this.backend.kernels.adamW({ tensors, lr: learningRate, beta1, beta2, eps, step, gradientScale });
   }
 }

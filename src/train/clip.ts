@@ -2,21 +2,9 @@
 
 import type { Backend, DeviceBuffer } from "../backend/backend.ts";
 
-/** Queue scratch[first + i] = the sum of squares of gradient i. */
-export function sumSquares(
-  backend: Backend,
-  gradients: readonly DeviceBuffer[],
-  scratch: DeviceBuffer,
-  first = 0,
-): void {
-  for (const [i, x] of gradients.entries()) {
-    backend.kernels.sum({ out: scratch, index: first + i, x, length: x.length, squared: true });
-  }
-}
-
 /** Euclidean norm of all gradients together. `scratch` has at least one f32 per gradient. */
 export function globalNorm(backend: Backend, gradients: readonly DeviceBuffer[], scratch: DeviceBuffer): number {
-  sumSquares(backend, gradients, scratch);
+  backend.kernels.sumSquares({ out: scratch, first: 0, xs: gradients });
   return Math.sqrt(total(backend.read(scratch, 0, gradients.length)));
 }
 

@@ -9,7 +9,6 @@ import { BufferPool } from "../tensor/pool.ts";
 import { withTape } from "../tensor/tape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { AdamW } from "./adamw.ts";
-import { sumSquares } from "./clip.ts";
 import { outcomeOf, type StepSums } from "./outcome.ts";
 import { type StepNumbers, StepScalars } from "./step-scalars.ts";
 
@@ -95,8 +94,8 @@ export class DeviceStep {
   update(): void {
     this.perform("update", () => {
       const { numMicroBatches } = this.options;
-      const gradients = this.optimizer.slots.map((slot) => slot.gradient);
-      sumSquares(this.backend, gradients, this.sums, numMicroBatches);
+      const xs = this.optimizer.slots.map((slot) => slot.gradient);
+      this.backend.kernels.sumSquares({ out: this.sums, first: numMicroBatches, xs });
       this.optimizer.update(this.scalars.get("update"), this.scalars.get("learningRate"), this.gradientScale());
       this.optimizer.zeroGradients();
     });

@@ -15,6 +15,19 @@ export interface KernelCase {
   readonly scalars: Readonly<Record<string, unknown>>;
   /** Fields that share another field's buffer. */
   readonly aliases?: Readonly<Record<string, string>>;
+  /** Fields that hold several buffers, of those above. */
+  readonly gather?: (held: Readonly<Record<string, DeviceBuffer>>) => Readonly<Record<string, unknown>>;
+}
+
+/** Buffers of several tensors: `p0`, `g0`, `p1`, `g1` ... */
+export function lists(
+  lengths: readonly number[],
+  parts: Readonly<Record<string, (length: number) => Float32Array>>,
+): Record<string, Float32Array> {
+  const named = lengths.flatMap((length, i) =>
+    Object.entries(parts).map(([name, make]) => [`${name}${i}`, make(length)] as const),
+  );
+  return Object.fromEntries(named);
 }
 
 /** Sizes and values for one case; the same seed gives the same case. */
@@ -289,21 +302,45 @@ const DRAWS: Readonly<Record<keyof Kernels, (draw: Draw) => Omit<KernelCase, "ke
     };
   },
   adamW(draw) {
-    const length = draw.integer(1, 300);
-    const moments = { m: draw.reals(length, 0.01), v: draw.reals(length, 0.01).map((x) => x * x) };
+    const lengths = Array.from({ length: draw.integer(1, 5) }, () => draw.integer(1, 300));
+    const decays = lengths.map(() => (draw.flag() ? 0.1 : 0));
     return {
-      buffers: { p: draw.reals(length), g: draw.reals(length), ...moments },
-      outputs: ["p", "m", "v"],
-      scalars: {
-        length,
-        lr: 3e-3,
-        beta1: 0.9,
-        beta2: 0.95,
-        eps: 1e-8,
-        weightDecay: 0.1,
-        step: draw.integer(1, 5000),
-        gradientScale: 0.7,
+      buffers: lists(lengths, {
+        p: (length) => draw.reals(length),
+        g: (length) => draw.reals(length),
+        m: (length) => draw.reals(length, 0.01),
+        v: (length) => draw.reals(length, 0.01).map((x) => x * x),
+      }),
+      outputs: lengths.flatMap((_, i) => [`p${i}`, `m${i}`, `v${i}`]),
+      scalars: { lr: 3e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, step: draw.integer(1, 5000), gradientScale: 0.7 },
+      gather: (held) => ({
+        tensors: lengths.map((length, i) => {
+          const [p, g, m, v] = ["p", "g", "m", "v"].map((name) => held[`${name}${i}`]);
+          return { p, g, m, v, length, weightDecay: decays[i] };
+        }),
+      }),
+    };
+  },
+  sumSquares(draw) {
+    const lengths = Array.from({ length: draw.integer(1, 5) }, () => draw.integer(1, 300));
+    const first = draw.integer(0, 3);
+    return {
+      buffers: {
+        out: draw.reals(first + lengths.length + 1),
+        ...lists(lengths, { x: (length) => draw.reals(length) }),
       },
+      outputs: ["out"],
+      scalars: { first },
+      gather: (held) => ({ xs: lengths.map((_, i) => held[`x${i}`]) }),
+    };
+  },
+  clear(draw) {
+    const lengths = Array.from({ length: draw.integer(1, 5) }, () => draw.integer(1, 300));
+    return {
+      buffers: lists(lengths, { y: (length) => draw.reals(length) }),
+      outputs: lengths.map((_, i) => `y${i}`),
+      scalars: {},
+      gather: (held) => ({ ys: lengths.map((_, i) => held[`y${i}`]) }),
     };
   },
   cutWindows(draw) {
@@ -329,14 +366,14 @@ const DRAWS: Readonly<Record<keyof Kernels, (draw: Draw) => Omit<KernelCase, "ke
 
 export const KERNEL_NAMES = Object.keys(DRAWS) as (keyof Kernels)[];
 /** Those that read reals, of which one may be NaN. */
-export const REAL_KERNELS = KERNEL_NAMES.filter((name) => !["fill", "cutWindows", "increment"].includes(name));
+export const REAL_KERNELS = KERNEL_NAMES.filter((name) => !["fill", "clear", "cutWindows", "increment"].includes(name));
 
 export function drawCase(kernel: keyof Kernels, seed: number): KernelCase {
   return { kernel, ...DRAWS[kernel](new Draw(seed)) };
 }
 
 /** Run a case and read what it wrote. */
-export function runCase(backend: Backend, { kernel, buffers, outputs, scalars, aliases = {} }: KernelCase) {
+export function runCase(backend: Backend, { kernel, buffers, outputs, scalars, aliases = {}, gather }: KernelCase) {
   const held: Record<string, DeviceBuffer> = {};
   for (const [name, values] of Object.entries(buffers)) {
     held[name] = backend.allocate(values instanceof Int32Array ? "i32" : "f32", values.length);
@@ -345,7 +382,7 @@ export function runCase(backend: Backend, { kernel, buffers, outputs, scalars, a
   const shared = Object.fromEntries(Object.entries(aliases).map(([field, target]) => [field, held[target]]));
   try {
     // The case was drawn for this kernel, which the types of a table of kernels cannot say.
-    (backend.kernels[kernel] as (args: unknown) => void)({ ...held, ...shared, ...scalars });
+    (backend.kernels[kernel] as (args: unknown) => void)({ ...held, ...shared, ...scalars, ...gather?.(held) });
     return Object.fromEntries(outputs.map((name) => [name, backend.read(held[name]!)]));
   } finally {
     for (const buffer of Object.values(held)) backend.free(buffer);

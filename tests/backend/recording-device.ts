@@ -28,7 +28,7 @@ class QueuedBuffer implements DeviceBuffer {
 
 /** Fields that are never activations, in any kernel. */
 const NEVER_BF16 =
-  "rstd mean logSumExp losses w b bias dw db out sums p g m v positions dPositions dTable buffer ids targets".split(
+  "rstd mean logSumExp losses w b bias dw db out sums p g m v positions dPositions dTable buffer ids targets xs ys".split(
     " ",
   );
 
@@ -183,20 +183,20 @@ export function createRecordingDevice(inner: Backend, options: RecordingDeviceOp
 
 /** The arguments with this device's buffers replaced by the inner ones; bf16 buffers that may be written go to `rounded`. */
 function translated(kernel: string, args: Arguments, rounded: QueuedBuffer[]): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(args).map(([field, value]) => {
-      if (value instanceof QueuedBuffer) {
-        const isActivation = !(NEVER_BF16.includes(field) && !(kernel === "add" && field === "b"));
-        if (value.dtype === "bf16" && !isActivation && !(kernel === "matmul" && field === "b")) {
-          throw new TypeError(`${kernel}.${field} is never bf16`);
-        }
-        if (value.dtype === "bf16") rounded.push(value);
-        return [field, value.inner];
+  const inner = (field: string, value: unknown): unknown => {
+    if (value instanceof QueuedBuffer) {
+      const isActivation = !(NEVER_BF16.includes(field) && !(kernel === "add" && field === "b"));
+      if (value.dtype === "bf16" && !isActivation && !(kernel === "matmul" && field === "b")) {
+        throw new TypeError(`${kernel}.${field} is never bf16`);
       }
-      const isPlain = typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-      return [field, isPlain ? translated(kernel, value as Arguments, rounded) : value];
-    }),
-  );
+      if (value.dtype === "bf16") rounded.push(value);
+      return value.inner;
+    }
+    if (Array.isArray(value)) return value.map((item) => inner(field, item));
+    const isPlain = typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+    return isPlain ? translated(kernel, value as Arguments, rounded) : value;
+  };
+  return Object.fromEntries(Object.entries(args).map(([field, value]) => [field, inner(field, value)]));
 }
 
 /** To the nearest bfloat16, ties to even. */

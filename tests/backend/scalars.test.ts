@@ -76,8 +76,8 @@ describe.each(devices)("$name", ({ backend }) => {
   test("an update with numbers from the device has the bits of one with plain ones", () => {
     const updated = (lr: Scalar, step: Scalar, gradientScale: Scalar) => {
       const [p, g, m, v] = [reals(...wave), reals(...wave), reals(...wave), reals(...wave.map((x) => x * x))];
-      const constants = { length: wave.length, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1 };
-      backend.kernels.adamW({ p, g, m, v, ...constants, lr, step, gradientScale });
+      const tensors = [{ p, g, m, v, length: wave.length, weightDecay: 0.1 }];
+      backend.kernels.adamW({ tensors, beta1: 0.9, beta2: 0.95, eps: 1e-8, lr, step, gradientScale });
       return [p, m, v].map((buffer) => bits(backend.read(buffer)));
     };
     expect(updated(real(2 ** -7), integer(3), real(0.5))).toEqual(updated(2 ** -7, 3, 0.5));

@@ -14,7 +14,7 @@ import type { AttentionArgs, DropoutKey, Kernels } from "../kernels.ts";
 import { keysValuesOf } from "../reference/attention.ts";
 import { clipScale } from "../reference/clip-scale.ts";
 import { dropoutNumbers } from "../reference/dropout.ts";
-import { copy, fill } from "../reference/elementwise.ts";
+import { clear, copy, fill } from "../reference/elementwise.ts";
 import { checkId } from "../reference/embedding.ts";
 import { checkTarget } from "../reference/head-loss.ts";
 import { cutWindows, increment } from "../reference/micro-batch.ts";
@@ -63,6 +63,11 @@ function power(beta: number, step: number): number {
 }
 
 export function cpuKernels({ native, context, ropeTable }: NativeAccess): Kernels {
+  const sum: Kernels["sum"] = ({ length, squared = false, ...a }) => {
+    const index = integerScalar(a.index, "sum.index");
+    const out = need(a.out, index + 1, "sum.out").subarray(index);
+    done(native.sum(context(), out, need(a.x, length, "sum.x"), length, squared ? 1 : 0), "sum");
+  };
   return {
     matmul({ M, N, K, ...a }) {
       const flags =
@@ -211,29 +216,31 @@ export function cpuKernels({ native, context, ropeTable }: NativeAccess): Kernel
       const db = need(a.db, C, "columnSum.db");
       done(native.column_sum(context(), db, need(a.dy, N * C, "columnSum.dy"), N, C), "columnSum");
     },
-    sum({ length, squared = false, ...a }) {
-      const index = integerScalar(a.index, "sum.index");
-      const out = need(a.out, index + 1, "sum.out").subarray(index);
-      done(native.sum(context(), out, need(a.x, length, "sum.x"), length, squared ? 1 : 0), "sum");
+    sum,
+    sumSquares({ out, first, xs }) {
+      for (const [i, x] of xs.entries()) sum({ out, index: first + i, x, length: x.length, squared: true });
     },
     clipScale,
-    adamW({ length, beta1, beta2, eps, weightDecay, ...a }) {
-      const p = need(a.p, length, "adamW.p");
-      const g = need(a.g, length, "adamW.g");
-      const m = need(a.m, length, "adamW.m");
-      const v = need(a.v, length, "adamW.v");
+    adamW({ tensors, beta1, beta2, eps, ...a }) {
       const lr = realScalar(a.lr, "adamW.lr");
       const step = integerScalar(a.step, "adamW.step");
       const gradientScale = realScalar(a.gradientScale, "adamW.gradientScale");
-      if (Number.isNaN(gradientScale)) return;
       const rate = lr / (1 - power(beta1, step));
       const inverse2 = 1 / (1 - power(beta2, step));
-      const decay = lr * weightDecay;
-      done(
-        native.adamw(context(), p, g, m, v, length, beta1, beta2, rate, inverse2, eps, decay, gradientScale),
-        "adamW",
-      );
+      for (const { length, weightDecay, ...tensor } of tensors) {
+        const p = need(tensor.p, length, "adamW.p");
+        const g = need(tensor.g, length, "adamW.g");
+        const m = need(tensor.m, length, "adamW.m");
+        const v = need(tensor.v, length, "adamW.v");
+        if (Number.isNaN(gradientScale)) continue;
+        const decay = lr * weightDecay;
+        done(
+          native.adamw(context(), p, g, m, v, length, beta1, beta2, rate, inverse2, eps, decay, gradientScale),
+          "adamW",
+        );
+      }
     },
+    clear,
     cutWindows,
     increment,
   };

@@ -8,14 +8,14 @@ import { launchGelu, launchGeluGradient, launchSwiglu, launchSwigluGradient } fr
 import { launchAdamW } from "./launch/adamw.ts";
 import { launchAttention, launchAttentionGradient } from "./launch/attention.ts";
 import { launchDropout } from "./launch/dropout.ts";
-import { launchAdd, launchCopy, launchFill, launchScale } from "./launch/elementwise.ts";
+import { launchAdd, launchClear, launchCopy, launchFill, launchScale } from "./launch/elementwise.ts";
 import { launchEmbedding, launchEmbeddingGradient } from "./launch/embedding.ts";
 import type { GemmProvider } from "./launch/gemm.ts";
 import { launchHeadLoss } from "./launch/head-loss.ts";
 import { launchMatmul } from "./launch/matmul.ts";
 import { launchCutWindows, launchIncrement } from "./launch/micro-batch.ts";
 import { launchLayerNorm, launchLayerNormGradient, launchRmsNorm, launchRmsNormGradient } from "./launch/norms.ts";
-import { launchClipScale, launchColumnSum, launchSum } from "./launch/reductions.ts";
+import { launchClipScale, launchColumnSum, launchSum, launchSumSquares } from "./launch/reductions.ts";
 import { launchRope } from "./launch/rope.ts";
 import type { Launcher } from "./launcher.ts";
 
@@ -29,7 +29,11 @@ export function cudaKernels(device: CudaDevice, provider: GemmProvider): Kernels
   const kernel =
     <Args>(
       launch: (launcher: Launcher, args: Args) => void,
-      fields: { written: readonly BufferField<Args>[]; rounded?: readonly BufferField<Args>[]; writesCopies?: boolean },
+      fields: {
+        written: readonly BufferField<Args>[] | ((args: Args) => readonly DeviceBuffer[]);
+        rounded?: readonly BufferField<Args>[];
+        writesCopies?: boolean;
+      },
     ) =>
     (args: Args): void => {
       device.beginOperation();
@@ -37,7 +41,9 @@ export function cudaKernels(device: CudaDevice, provider: GemmProvider): Kernels
         names.map((name) => args[name] as DeviceBuffer | undefined).filter((buffer) => buffer !== undefined);
       for (const buffer of buffers(fields.rounded)) device.ensureCopy(buffer);
       launch(launcher, args);
-      for (const buffer of buffers(fields.written)) device.noteWritten(buffer, fields.writesCopies);
+      const { written } = fields;
+      for (const buffer of typeof written === "function" ? written(args) : buffers(written))
+        device.noteWritten(buffer, fields.writesCopies);
     };
 
   return {
@@ -66,9 +72,11 @@ export function cudaKernels(device: CudaDevice, provider: GemmProvider): Kernels
     copy: kernel(launchCopy, { written: ["y"], writesCopies: true }),
     columnSum: kernel(launchColumnSum, { written: ["db"] }),
     sum: kernel(launchSum, { written: ["out"] }),
-    clipScale: kernel(launchClipScale, { written: ["out"] }),
-    adamW: kernel(launchAdamW, { written: ["p"], writesCopies: true }),
     cutWindows: kernel(launchCutWindows, { written: ["ids", "targets"] }),
     increment: kernel(launchIncrement, { written: ["counters"] }),
+    sumSquares: kernel(launchSumSquares, { written: ["out"] }),
+    clipScale: kernel(launchClipScale, { written: ["out"] }),
+    adamW: kernel(launchAdamW, { written: ({ tensors }) => tensors.map(({ p }) => p), writesCopies: true }),
+    clear: kernel(launchClear, { written: ({ ys }) => ys }),
   };
 }

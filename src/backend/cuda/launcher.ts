@@ -14,10 +14,19 @@ export interface CudaBuffer extends DeviceBuffer {
   readonly copySlack?: number | undefined;
 }
 
-/** One parameter of a kernel, in the order of its declaration. Pointers are addresses; 0n is a null pointer. */
-export type KernelArgument =
+/** A number or an address. Pointers are addresses; 0n is a null pointer. */
+export type PlainArgument =
   | { readonly type: "pointer"; readonly value: bigint }
   | { readonly type: "i32" | "u32" | "f32"; readonly value: number };
+
+/** An array of structures, of which the first are given; in each, pointers come before numbers. The last parameter of its kernel. */
+export interface TableArgument {
+  readonly type: "table";
+  readonly rows: readonly (readonly PlainArgument[])[];
+}
+
+/** One parameter of a kernel, in the order of its declaration. */
+export type KernelArgument = PlainArgument | TableArgument;
 
 /** One launch: the kernel's name as declared `extern "C"`, its grid in blocks, its block in threads. */
 export interface Launch {

@@ -1,11 +1,12 @@
 // What can be queued on the device's stream: kernels, fills and calls of a library. The same list of operations is issued
 // at once, or remembered, moved to its place in memory and repeated.
 
+import { writeArgument } from "./argument-memory.ts";
 import { HostBlock } from "./driver/api.ts";
 import type { Driver } from "./driver/driver.ts";
 import type { KernelTable } from "./driver/modules.ts";
 import type { Stream } from "./driver/stream.ts";
-import type { KernelArgument, Launch, LibraryCall } from "./launcher.ts";
+import type { KernelArgument, Launch, LibraryCall, PlainArgument } from "./launcher.ts";
 import type { KernelTimes } from "./profile.ts";
 
 export type Operation =
@@ -22,7 +23,7 @@ export interface OperationQueue {
 export function addressesOf(operation: Operation): bigint[] {
   switch (operation.kind) {
     case "launch":
-      return operation.launch.args.flatMap((arg) => (arg.type === "pointer" ? [arg.value] : []));
+      return operation.launch.args.flatMap(pointersOf);
     case "fill":
       return [operation.address];
     case "call":
@@ -30,12 +31,19 @@ export function addressesOf(operation: Operation): bigint[] {
   }
 }
 
+function pointersOf(argument: KernelArgument): bigint[] {
+  if (argument.type === "table") return argument.rows.flat().flatMap(pointersOf);
+  return argument.type === "pointer" ? [argument.value] : [];
+}
+
 /** The same operation on other memory. */
 export function relocated(operation: Operation, relocate: (address: bigint) => bigint): Operation {
   switch (operation.kind) {
     case "launch": {
+      const moveCell = (cell: PlainArgument): PlainArgument =>
+        cell.type === "pointer" ? { type: "pointer", value: relocate(cell.value) } : cell;
       const move = (arg: KernelArgument): KernelArgument =>
-        arg.type === "pointer" ? { type: "pointer", value: relocate(arg.value) } : arg;
+        arg.type === "table" ? { type: "table", rows: arg.rows.map((row) => row.map(moveCell)) } : moveCell(arg);
       return { kind: "launch", launch: { ...operation.launch, args: operation.launch.args.map(move) } };
     }
     case "fill":
@@ -51,8 +59,9 @@ function nameOf(operation: Operation): string {
   return operation.kind === "call" ? operation.call.name : "cuMemsetD8Async";
 }
 
-/** CUDA allows 4,096 bytes of parameters; each takes 8 here, whatever its size. */
+/** CUDA allows 4,096 bytes of parameters; each takes 8 here, whatever its size, but a table, which is the last. */
 const MOST_ARGUMENTS = 512;
+const ARGUMENT_BYTES = 8192;
 
 export interface IssuerOptions {
   readonly driver: Driver;
@@ -66,7 +75,7 @@ export interface IssuerOptions {
 
 /** Hands operations to the driver at once. */
 export class Issuer implements OperationQueue {
-  private readonly args = new HostBlock(MOST_ARGUMENTS * 8);
+  private readonly args = new HostBlock(ARGUMENT_BYTES);
   /** Pointers to the arguments: always the same, so that a launch only writes values. */
   private readonly pointers = new HostBlock(MOST_ARGUMENTS * 8);
 
@@ -102,13 +111,7 @@ export class Issuer implements OperationQueue {
     // Nothing to compute: no rows, say. The driver refuses an empty grid.
     if (grid.some((blocks) => blocks === 0)) return;
     const handle = kernels.find(kernel, sharedBytes);
-    const { view } = this.args;
-    for (const [i, { type, value }] of args.entries()) {
-      if (type === "pointer") view.setBigUint64(i * 8, value, true);
-      else if (type === "f32") view.setFloat32(i * 8, value, true);
-      else if (type === "i32") view.setInt32(i * 8, value, true);
-      else view.setUint32(i * 8, value, true);
-    }
+    for (const [i, argument] of args.entries()) writeArgument(this.args.view, i * 8, argument);
     driver.noteKernel({ kernel, grid, threads });
     const { address } = this.pointers;
     driver.call("cuLaunchKernel", handle, ...grid, threads, 1, 1, sharedBytes, stream.handle, address, 0);

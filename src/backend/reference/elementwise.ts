@@ -1,7 +1,7 @@
 // Sums, multiples and copies of whole buffers.
 
 import { HostBuffer, reals } from "../host-memory.ts";
-import type { AddArgs, CopyArgs, FillArgs, ScaleArgs } from "../kernels.ts";
+import type { AddArgs, ClearArgs, CopyArgs, FillArgs, ScaleArgs } from "../kernels.ts";
 
 export function add({ length, ...args }: AddArgs): void {
   const y = reals(args.y, length, "add.y");
@@ -19,6 +19,10 @@ export function scale({ length, factor, ...args }: ScaleArgs): void {
 /** Also for i32 buffers. */
 export function fill({ y, value, length }: FillArgs): void {
   hostData(y, length, "fill.y").fill(value, 0, length);
+}
+
+export function clear({ ys }: ClearArgs): void {
+  for (const y of ys) reals(y, y.length, "clear.y").fill(0);
 }
 
 /** Also for i32 buffers; both must have the same dtype. */

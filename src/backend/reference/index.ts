@@ -8,14 +8,14 @@ import { adamW } from "./adamw.ts";
 import { attention, attentionGradient } from "./attention.ts";
 import { clipScale } from "./clip-scale.ts";
 import { dropout } from "./dropout.ts";
-import { add, copy, fill, scale } from "./elementwise.ts";
+import { add, clear, copy, fill, scale } from "./elementwise.ts";
 import { embedding, embeddingGradient } from "./embedding.ts";
 import { gelu, geluGradient } from "./gelu.ts";
 import { headLoss } from "./head-loss.ts";
 import { layerNorm, layerNormGradient } from "./layer-norm.ts";
 import { matmul } from "./matmul.ts";
 import { cutWindows, increment } from "./micro-batch.ts";
-import { columnSum, sum } from "./reductions.ts";
+import { columnSum, sum, sumSquares } from "./reductions.ts";
 import { rmsNorm, rmsNormGradient } from "./rms-norm.ts";
 import { rope } from "./rope.ts";
 import { swiglu, swigluGradient } from "./swiglu.ts";
@@ -43,10 +43,12 @@ export const referenceKernels: Kernels = {
   copy,
   columnSum,
   sum,
-  clipScale,
-  adamW,
   cutWindows,
   increment,
+  sumSquares,
+  clipScale,
+  adamW,
+  clear,
 };
 
 export function createReferenceBackend(): Backend {

@@ -1,7 +1,7 @@
 // Sums over rows and over whole buffers.
 
 import { integerScalar, reals } from "../host-memory.ts";
-import type { ColumnSumArgs, SumArgs } from "../kernels.ts";
+import type { ColumnSumArgs, SumArgs, SumSquaresArgs } from "../kernels.ts";
 
 export function columnSum({ N, C, ...args }: ColumnSumArgs): void {
   const db = reals(args.db, C, "columnSum.db");
@@ -20,4 +20,8 @@ export function sum({ length, squared = false, ...args }: SumArgs): void {
   let total = 0;
   for (let i = 0; i < length; i++) total += squared ? x[i]! * x[i]! : x[i]!;
   out[index] = total;
+}
+
+export function sumSquares({ out, first, xs }: SumSquaresArgs): void {
+  for (const [i, x] of xs.entries()) sum({ out, index: first + i, x, length: x.length, squared: true });
 }

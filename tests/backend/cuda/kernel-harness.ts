@@ -12,7 +12,13 @@ import {
 import { launchAdamW } from "../../../src/backend/cuda/launch/adamw.ts";
 import { launchAttention, launchAttentionGradient } from "../../../src/backend/cuda/launch/attention.ts";
 import { launchDropout } from "../../../src/backend/cuda/launch/dropout.ts";
-import { launchAdd, launchCopy, launchFill, launchScale } from "../../../src/backend/cuda/launch/elementwise.ts";
+import {
+  launchAdd,
+  launchClear,
+  launchCopy,
+  launchFill,
+  launchScale,
+} from "../../../src/backend/cuda/launch/elementwise.ts";
 import { launchEmbedding, launchEmbeddingGradient } from "../../../src/backend/cuda/launch/embedding.ts";
 import { ownGemm } from "../../../src/backend/cuda/launch/gemm.ts";
 import { launchHeadLoss } from "../../../src/backend/cuda/launch/head-loss.ts";
@@ -23,7 +29,12 @@ import {
   launchRmsNorm,
   launchRmsNormGradient,
 } from "../../../src/backend/cuda/launch/norms.ts";
-import { launchClipScale, launchColumnSum, launchSum } from "../../../src/backend/cuda/launch/reductions.ts";
+import {
+  launchClipScale,
+  launchColumnSum,
+  launchSum,
+  launchSumSquares,
+} from "../../../src/backend/cuda/launch/reductions.ts";
 import { launchRope } from "../../../src/backend/cuda/launch/rope.ts";
 import type { CudaBuffer } from "../../../src/backend/cuda/launcher.ts";
 import type { Kernels } from "../../../src/backend/kernels.ts";
@@ -59,10 +70,12 @@ const LAUNCHES: Readonly<Record<LaunchedKernel, (device: SimulatorLauncher, args
   copy: launchCopy,
   columnSum: launchColumnSum,
   sum: launchSum,
-  clipScale: launchClipScale,
-  adamW: launchAdamW,
   cutWindows: launchCutWindows,
   increment: launchIncrement,
+  sumSquares: launchSumSquares,
+  clipScale: launchClipScale,
+  adamW: launchAdamW,
+  clear: launchClear,
 };
 
 /** The fields that may be bf16, by kernel. */
@@ -125,7 +138,7 @@ export function launchCase(device: SimulatorLauncher, drawn: KernelCase, type: E
   const shared: Record<string, DeviceBuffer> = {};
   for (const [field, target] of Object.entries(drawn.aliases ?? {})) shared[field] = held[target]!;
   try {
-    LAUNCHES[kernel](device, { ...held, ...shared, ...drawn.scalars } as never);
+    LAUNCHES[kernel](device, { ...held, ...shared, ...drawn.scalars, ...drawn.gather?.(held) } as never);
     device.endOperation();
     return Object.fromEntries(drawn.outputs.map((name) => [name, floats(device, held[name]!)]));
   } finally {

@@ -91,6 +91,24 @@ const MUTANTS: readonly Mutant[] = [
     from: "  __syncthreads();\n  for (int k",
     to: "  for (int k",
   },
+  {
+    fault: "a tensor's first block works for the tensor before",
+    ...{ kernels: "reductions.cu", file: "tensors.cuh", kernel: "sumSquares" },
+    from: ".first_block <= blockIdx.x",
+    to: ".first_block < blockIdx.x",
+  },
+  {
+    fault: "blocks are counted over all tensors",
+    ...{ kernels: "adamw.cu", kernel: "adamW" },
+    from: "blockIdx.x - row.first_block",
+    to: "blockIdx.x",
+  },
+  {
+    fault: "windows are taken for as long as their targets",
+    ...{ kernels: "micro-batch.cu", kernel: "cutWindows" },
+    from: "* (T + 1)",
+    to: "* T",
+  },
 ];
 
 const random = new CounterRandom(23, 99);

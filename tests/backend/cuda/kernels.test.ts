@@ -2,9 +2,11 @@
 // schedule of the simulator's threads.
 
 import { beforeAll, describe, expect, test } from "vitest";
+import type { DeviceBuffer } from "../../../src/backend/backend.ts";
+import { launchSum, launchSumSquares } from "../../../src/backend/cuda/launch/reductions.ts";
 import { createReferenceBackend } from "../../../src/backend/reference/index.ts";
 import { CounterRandom } from "../../../src/util/philox.ts";
-import { describeCase, drawCase, type KernelCase, runCase } from "../kernel-cases.ts";
+import { describeCase, drawCase, type KernelCase, lists, runCase } from "../kernel-cases.ts";
 import { compareCase, type ElementType, type LaunchedKernel, launchCase, roundedCase } from "./kernel-harness.ts";
 import { driverUnavailable, SimulatorLauncher } from "./simulator-launcher.ts";
 
@@ -36,8 +38,9 @@ const BOTH_TYPES: readonly LaunchedKernel[] = [
   "columnSum",
   "sum",
 ];
-const ALWAYS_F32: readonly LaunchedKernel[] = ["clipScale", "adamW"];
-const INTEGER: readonly LaunchedKernel[] = ["cutWindows", "increment"];
+const ALWAYS_F32: readonly LaunchedKernel[] = ["clipScale", "sumSquares", "adamW"];
+/** These have no real inputs. */
+const EXACT: readonly LaunchedKernel[] = ["cutWindows", "increment", "clear"];
 const ALWAYS_BF16: readonly LaunchedKernel[] = ["attention", "attentionGradient", "headLoss"];
 
 const random = new CounterRandom(7, 99);
@@ -63,11 +66,49 @@ const LARGE: readonly KernelCase[] = [
     outputs: ["out"],
     scalars: { length: 150_001, index: 1, squared: true },
   },
+  ...manyTensors(),
   embeddingGradient({ N: 600, T: 200, C: 520, V: 3 }),
   embeddingGradient({ N: 520, T: 130, C: 8, V: 50_257 }),
   { kernel: "rope", ...rope({ N: 74, T: 37, heads: 5, D: 32, stride: 192 }) },
   { kernel: "rope", ...rope({ N: 9, T: 40, heads: 1, D: 64, stride: 64 }) },
 ];
+
+/** More tensors than one table holds, empty ones too, and some of several blocks. */
+function manyTensors(): KernelCase[] {
+  const lengths = Array.from({ length: 140 }, (_, i) => (i % 50 === 7 ? 20_000 + i : i % 9));
+  const parts = ["p", "g", "m", "v"].map((name) => [name, normals] as const);
+  const moments = { ...Object.fromEntries(parts), v: (length: number) => normals(length).map((x) => x * x) };
+  const each = (name: string, held: Readonly<Record<string, DeviceBuffer>>) =>
+    lengths.map((_, i) => held[`${name}${i}`]!);
+  const rates = { lr: 0.01, beta1: 0.9, beta2: 0.95, eps: 1e-8, step: 3, gradientScale: 0.5 };
+  return [
+    {
+      kernel: "adamW",
+      buffers: lists(lengths, moments),
+      outputs: lengths.flatMap((_, i) => [`p${i}`, `m${i}`, `v${i}`]),
+      scalars: rates,
+      gather: (held) => {
+        const [p, g, m, v] = ["p", "g", "m", "v"].map((name) => each(name, held));
+        const tensor = (i: number) => ({ p: p![i], g: g![i], m: m![i], v: v![i], weightDecay: i % 2 });
+        return { tensors: lengths.map((length, i) => ({ ...tensor(i), length })) };
+      },
+    },
+    {
+      kernel: "sumSquares",
+      buffers: { out: normals(150), ...lists(lengths, { x: normals }) },
+      outputs: ["out"],
+      scalars: { first: 5 },
+      gather: (held) => ({ xs: each("x", held) }),
+    },
+    {
+      kernel: "clear",
+      buffers: lists(lengths, { y: normals }),
+      outputs: lengths.map((_, i) => `y${i}`),
+      scalars: {},
+      gather: (held) => ({ ys: each("y", held) }),
+    },
+  ];
+}
 
 function norm(kernel: "rmsNormGradient" | "layerNormGradient", N: number, C: number): KernelCase {
   const statistics = { mean: normals(N), rstd: normals(N).map((x) => Math.abs(x) + 0.5), db: normals(C) };
@@ -104,14 +145,14 @@ describe.skipIf(unavailable)(`CUDA kernels${unavailable ? ` (skipped: ${unavaila
     for (let seed = 1; seed <= cases; seed++) compareCase(device, tame(drawCase(kernel, seed)), type, tolerance);
   };
 
-  test.each(INTEGER)("%s is right on random shapes", (kernel) => compare(kernel, "f32", 0, 6));
+  test.each(EXACT)("%s is right on random shapes", (kernel) => compare(kernel, "f32", 0, 6));
 
   test("there are no ids and targets where the counter of micro-batches is past the windows of the step", () => {
     const [ids, targets] = [new Int32Array(6), new Int32Array(6)];
     const windows = Int32Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9);
     for (const [microBatch, expected] of [
-      [1, [7, 8, -1, -1, -1, -1]],
-      [-1, [-1, -1, -1, -1, 1, 2]],
+      [1, [7, 8, -2, -2, -2, -2]],
+      [-1, [-2, -2, -2, -2, 1, 2]],
     ] as const) {
       const scalars = { microBatch, size: 2, B: 3, T: 2 };
       const out = launchCase(
@@ -121,6 +162,17 @@ describe.skipIf(unavailable)(`CUDA kernels${unavailable ? ` (skipped: ${unavaila
       );
       expect([...out["ids"]!]).toEqual(expected);
     }
+  });
+
+  test("a sum of squares has the bits of the same sum made alone", () => {
+    const lengths = [1, 8192, 8193, 40_001];
+    const xs = lengths.map((length) => device.upload(normals(length)));
+    const [together, alone] = [device.allocate("f32", 4), device.allocate("f32", 4)];
+    launchSumSquares(device, { out: together, first: 0, xs });
+    for (const [index, x] of xs.entries()) launchSum(device, { out: alone, index, x, length: x.length, squared: true });
+    device.endOperation();
+    expect(device.download(together)).toEqual(device.download(alone));
+    for (const buffer of [...xs, together, alone]) device.free(buffer);
   });
 
   test.each([...BOTH_TYPES, ...ALWAYS_F32])("%s in float is right to 1e-5 on random shapes", (kernel) => {

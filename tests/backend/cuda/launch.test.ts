@@ -94,11 +94,12 @@ describe.skipIf(unavailable)(`CUDA launch functions${unavailable ? ` (skipped: $
   });
 
   test("AdamW reads its numbers from the device, refreshes the bf16 copy, and does nothing where the scale is NaN", () => {
-    const settings = { length: 5, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.1 };
+    const settings = { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
     const update = (scalars: Pick<Parameters<typeof launchAdamW>[1], "lr" | "step" | "gradientScale">) => {
       const { parameter, copy } = withCopy(1, -2, 3, 0.5, 8);
       const [g, m, v] = [f32(1, 2, -3, 4, 0), f32(0.1, 0, 0, 0, 0), f32(0.1, 0, 0, 0.2, 0)];
-      launchAdamW(device, { p: parameter, g, m, v, ...settings, ...scalars });
+      const tensors = [{ p: parameter, g, m, v, length: 5, weightDecay: 0.1 }];
+      launchAdamW(device, { tensors, ...settings, ...scalars });
       return [parameter, m, v, copy].map(read);
     };
     const held = update({

@@ -4,9 +4,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import type { DType } from "../../../src/backend/backend.ts";
+import { writeArgument } from "../../../src/backend/cuda/argument-memory.ts";
 import { HostBlock, type NativeFunction, NativeLibrary, textAt } from "../../../src/backend/cuda/driver/api.ts";
 import { ptxFolder } from "../../../src/backend/cuda/kernel-files.ts";
-import type { CudaBuffer, KernelArgument, Launch, Launcher } from "../../../src/backend/cuda/launcher.ts";
+import type { CudaBuffer, Launch, Launcher } from "../../../src/backend/cuda/launcher.ts";
 import type { SimulatorOptions } from "../../../src/backend/cuda/simulator/build.ts";
 import { driverUnderTest, isSimulated } from "./driver-under-test.ts";
 
@@ -62,7 +63,7 @@ export class SimulatorLauncher implements Launcher {
   private readonly modules = new Map<string, bigint>();
   private readonly kernels = new Map<string, { handle: bigint; sharedBytes: number }>();
   private readonly out = new HostBlock(64);
-  private readonly args = new HostBlock(64 * 8);
+  private readonly args = new HostBlock(8192);
   private readonly argPointers = new HostBlock(64 * 8);
   private readonly scratch: bigint[] = [];
 
@@ -225,13 +226,6 @@ function ptxWith(kernel: string): string {
   const found = texts.find((text) => text.includes(`.entry ${kernel}(`));
   if (found === undefined) throw new Error(`no PTX file has the kernel ${kernel}`);
   return found;
-}
-
-function writeArgument(view: DataView, offset: number, { type, value }: KernelArgument): void {
-  if (type === "pointer") view.setBigUint64(offset, value, true);
-  else if (type === "f32") view.setFloat32(offset, value, true);
-  else if (type === "i32") view.setInt32(offset, value, true);
-  else view.setUint32(offset, value, true);
 }
 
 /** Rounded to the nearest bf16, ties to even, as bits. */

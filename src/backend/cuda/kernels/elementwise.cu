@@ -1,6 +1,6 @@
 // Sums, multiples, fills, copies and casts of whole buffers.   Reference: reference/elementwise.ts
 // All over (length); any grid, block 256.
-#include "numbers.cuh"
+#include "tensors.cuh"
 
 template <class T>
 __device__ void add(T* y, const T* a, const T* b, u32 length) {
@@ -48,6 +48,21 @@ __device__ void fill(U* y, U value, u32 length) {
     } else {
       store16(y + i, packet);
     }
+  });
+}
+
+struct ClearRow {
+  float* y;
+  u32 first_block, blocks, length;
+};
+
+/** Zeros in many tensors. Any number of blocks for each. */
+extern "C" __global__ void __launch_bounds__(256) clear(int count, const Table<ClearRow, 128> table) {
+  const ClearRow& row = row_of_block(table, count);
+  float* const y = row.y;
+  for_all_in<float>(blockIdx.x - row.first_block, row.blocks, row.length, is_aligned16(y), [&](auto width, u64 i) {
+    constexpr int W = decltype(width)::value;
+    store_floats<W>(y + i, Floats<W>{});
   });
 }
 

@@ -4,7 +4,7 @@
 
 /**
  * ids, targets (B, T) int: window n = micro_batch * size + b of windows (num_windows, T + 1), from its first and from its second id
- * on; -1 for a window that does not exist. One thread a token, block 256.
+ * on; -2 for a window that does not exist. One thread a token, block 256.
  */
 extern "C" __global__ void __launch_bounds__(256)
     cut_windows(int* ids, int* targets, const int* windows, int num_windows, const int* micro_batch_at, int micro_batch, int size,
@@ -14,8 +14,8 @@ extern "C" __global__ void __launch_bounds__(256)
   const long long n = (long long)scalar(micro_batch_at, micro_batch) * size + i / T;
   const bool exists = n >= 0 && n < num_windows;
   const int* window = windows + (exists ? n : 0) * (T + 1) + i % T;
-  ids[i] = exists ? window[0] : -1;
-  targets[i] = exists ? window[1] : -1;
+  ids[i] = exists ? window[0] : -2;
+  targets[i] = exists ? window[1] : -2;
 }
 
 /** One thread. */

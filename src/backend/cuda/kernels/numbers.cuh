@@ -113,16 +113,22 @@ struct Width {
 __device__ __forceinline__ bool is_aligned16(const void* p) { return ((u64)p & 15) == 0; }
 
 /**
- * body(width, first) for all of 0..length-1 over the whole grid: packets of T where `aligned` (all addresses are multiples of
- * 16), the rest one by one.
+ * body(width, first) for all of 0..length-1, shared out over so many blocks, of which this is number `block`: packets of T where
+ * `aligned` (all addresses are multiples of 16), the rest one by one.
  */
 template <class T, class Body>
-__device__ __forceinline__ void for_all(u32 length, bool aligned, Body body) {
+__device__ __forceinline__ void for_all_in(u32 block, u32 blocks, u32 length, bool aligned, Body body) {
   constexpr int P = Packet<T>::width;
-  const u64 thread = (u64)blockIdx.x * blockDim.x + threadIdx.x, threads = (u64)gridDim.x * blockDim.x;
+  const u64 thread = (u64)block * blockDim.x + threadIdx.x, threads = (u64)blocks * blockDim.x;
   const u64 packets = aligned ? length / P : 0;
   for (u64 i = thread; i < packets; i += threads) body(Width<P>(), i * P);
   for (u64 i = packets * P + thread; i < length; i += threads) body(Width<1>(), i);
+}
+
+/** The same over the whole grid. */
+template <class T, class Body>
+__device__ __forceinline__ void for_all(u32 length, bool aligned, Body body) {
+  for_all_in<T>(blockIdx.x, gridDim.x, length, aligned, body);
 }
 
 /** body(width, first column) for the columns of a row, shared out over the lanes of a warp. */

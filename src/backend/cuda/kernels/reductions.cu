@@ -1,5 +1,5 @@
 // Sums over rows and over whole buffers, in two ordered stages.   Reference: reference/reductions.ts, clip-scale.ts
-#include "numbers.cuh"
+#include "tensors.cuh"
 
 /**
  * partials[blockIdx.y] = the sums over a block's rows of 32 packets of columns: each warp adds up every eighth row, then the
@@ -78,17 +78,23 @@ __device__ __forceinline__ double block_sum(double x) {
   return total;
 }
 
-/** Block `b` sums its share of x (or of x^2) into partials[b]; with one block the sum goes to out[index] at once. Block 256. */
+/** The sum of this block's share of x, or of x^2, in thread 0. Block 256. */
 template <class T>
-__device__ void sum_stage(double* partials, float* out, const int* index_at, int index, const T* x, u32 length, int squared) {
+__device__ __forceinline__ double sum_share(u32 block, u32 blocks, const T* x, u32 length, bool squared) {
   double sum = 0.0;
-  for_all<T>(length, is_aligned16(x), [&](auto width, u64 i) {
+  for_all_in<T>(block, blocks, length, is_aligned16(x), [&](auto width, u64 i) {
     constexpr int W = decltype(width)::value;
     const Floats<W> v = load_floats<W>(x + i);
 #pragma unroll
     for (int k = 0; k < W; k++) sum += squared ? (double)v.v[k] * v.v[k] : (double)v.v[k];
   });
-  const double total = block_sum(sum);
+  return block_sum(sum);
+}
+
+/** Block `b` sums its share of x (or of x^2) into partials[b]; with one block the sum goes to out[index] at once. Block 256. */
+template <class T>
+__device__ void sum_stage(double* partials, float* out, const int* index_at, int index, const T* x, u32 length, int squared) {
+  const double total = sum_share<T>(blockIdx.x, gridDim.x, x, length, squared);
   if (threadIdx.x != 0) return;
   if (gridDim.x == 1) {
     out[scalar(index_at, index)] = (float)total;
@@ -106,13 +112,38 @@ extern "C" __global__ void __launch_bounds__(256)
   sum_stage<bf16>(partials, out, index_at, index, x, length, squared);
 }
 
+/** The sum of partial sums, in thread 0. Block 256. */
+__device__ __forceinline__ double sum_partials(const double* partials, int count) {
+  double sum = 0.0;
+  for (int i = threadIdx.x; i < count; i += 256) sum += partials[i];
+  return block_sum(sum);
+}
+
 /** out[index] = the sum of the partial sums. One block of 256. */
 extern "C" __global__ void __launch_bounds__(256)
     sum_finish(float* out, const int* index_at, int index, const double* partials, int count) {
-  double sum = 0.0;
-  for (int i = threadIdx.x; i < count; i += 256) sum += partials[i];
-  const double total = block_sum(sum);
+  const double total = sum_partials(partials, count);
   if (threadIdx.x == 0) out[scalar(index_at, index)] = (float)total;
+}
+
+struct SquaresRow {
+  const float* x;
+  u32 first_block, blocks, length;
+};
+
+/** Every block sums the squares of its share of its tensor into its place of `partials`. Block 256. */
+extern "C" __global__ void __launch_bounds__(256) sum_squares(double* partials, int count, const Table<SquaresRow, 128> table) {
+  const SquaresRow& row = row_of_block(table, count);
+  const double total = sum_share<float>(blockIdx.x - row.first_block, row.blocks, row.x, row.length, true);
+  if (threadIdx.x == 0) partials[blockIdx.x] = total;
+}
+
+/** out[i] = the sum of tensor i. A block of 256 for each tensor. */
+extern "C" __global__ void __launch_bounds__(256)
+    sum_squares_finish(float* out, const double* partials, const Table<SquaresRow, 128> table) {
+  const SquaresRow& row = table.rows[blockIdx.x];
+  const double total = sum_partials(partials + row.first_block, row.blocks);
+  if (threadIdx.x == 0) out[blockIdx.x] = (float)total;
 }
 
 /**

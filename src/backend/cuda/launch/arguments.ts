@@ -3,25 +3,25 @@
 
 import type { DeviceBuffer, DType } from "../../backend.ts";
 import type { DropoutKey, Scalar } from "../../kernels.ts";
-import type { CudaBuffer, KernelArgument, Launch, Launcher } from "../launcher.ts";
+import type { CudaBuffer, KernelArgument, Launch, Launcher, PlainArgument } from "../launcher.ts";
 
 /** The types in which activations are kept. */
 export type ElementType = "f32" | "bf16";
 
-const NULL: KernelArgument = { type: "pointer", value: 0n };
+const NULL: PlainArgument = { type: "pointer", value: 0n };
 const MOST_ELEMENTS = 2 ** 32 - 1;
 const MOST_INTEGER = 2 ** 31 - 1;
 
-export const pointer = (value: bigint): KernelArgument => ({ type: "pointer", value });
-export const f32 = (value: number): KernelArgument => ({ type: "f32", value });
+export const pointer = (value: bigint): PlainArgument => ({ type: "pointer", value });
+export const f32 = (value: number): PlainArgument => ({ type: "f32", value });
 
 /** Throws a RangeError for a number that is no 32-bit integer, such as a size too large for the kernels. */
-export function i32(value: number, name = "a kernel's parameter"): KernelArgument {
+export function i32(value: number, name = "a kernel's parameter"): PlainArgument {
   if (!Number.isInteger(value) || Math.abs(value) > MOST_INTEGER) throw new RangeError(`${name}: ${value} is no int32`);
   return { type: "i32", value };
 }
 
-export function u32(value: number, name = "a kernel's parameter"): KernelArgument {
+export function u32(value: number, name = "a kernel's parameter"): PlainArgument {
   if (!Number.isInteger(value) || value < 0 || value > MOST_ELEMENTS) {
     throw new RangeError(`${name}: ${value} is no uint32`);
   }
@@ -83,6 +83,12 @@ export function launch(launcher: Launcher, call: Launch): void {
 
 const THREADS = 256;
 
+/** So many blocks of 256 threads that each thread has a packet of 16 bytes to do, or somewhat more where there are very many. */
+export function blocksOver(launcher: Launcher, length: number, type: DType): number {
+  const packet = type === "bf16" ? 8 : 4;
+  return Math.min(Math.ceil(length / (packet * THREADS)), launcher.multiprocessors * 16);
+}
+
 /** Queues a kernel that goes over `length` elements in packets of 16 bytes, whatever its grid. */
 export function launchOverElements(
   launcher: Launcher,
@@ -90,8 +96,7 @@ export function launchOverElements(
   { length, type }: { readonly length: number; readonly type: DType },
   args: readonly KernelArgument[],
 ): void {
-  const packet = type === "bf16" ? 8 : 4;
-  const blocks = Math.min(Math.ceil(length / (packet * THREADS)), launcher.multiprocessors * 16);
+  const blocks = blocksOver(launcher, length, type);
   launch(launcher, { kernel, grid: [blocks, 1, 1], threads: THREADS, args });
 }
 

@@ -1,10 +1,24 @@
 // Launches of kernels/elementwise.cu: sums, multiples, fills and copies of whole buffers, and the bf16 copies of parameters.
 
 import type { DeviceBuffer } from "../../backend.ts";
-import type { AddArgs, CopyArgs, FillArgs, ScaleArgs } from "../../kernels.ts";
+import type { AddArgs, ClearArgs, CopyArgs, FillArgs, ScaleArgs } from "../../kernels.ts";
 import { toBf16 } from "../bf16.ts";
 import type { CudaBuffer, Launcher } from "../launcher.ts";
-import { address, checked, elementType, f32, launchOverElements, pointer, u32 } from "./arguments.ts";
+import {
+  address,
+  blocksOver,
+  checked,
+  elementType,
+  f32,
+  i32,
+  launch,
+  launchOverElements,
+  pointer,
+  u32,
+} from "./arguments.ts";
+import { tablesOf } from "./tables.ts";
+
+const TENSORS_AT_ONCE = 128;
 
 export function launchAdd(launcher: Launcher, { y, a, b, length }: AddArgs): void {
   const type = elementType(y, "add.y");
@@ -36,6 +50,16 @@ export function launchFill(launcher: Launcher, { y, value, length }: FillArgs): 
     u32(length, "fill.length"),
   ]);
   refreshCopy(launcher, y, length);
+}
+
+export function launchClear(launcher: Launcher, { ys }: ClearArgs): void {
+  const rows = ys.map((y) => {
+    const { address: start, length } = checked(y, "f32", y.length, "clear.y");
+    return { pointers: [start], length, blocks: blocksOver(launcher, length, "f32") };
+  });
+  for (const { argument, count, blocks } of tablesOf(rows, TENSORS_AT_ONCE)) {
+    launch(launcher, { kernel: "clear", grid: [blocks, 1, 1], threads: 256, args: [i32(count), argument] });
+  }
 }
 
 /** Also for i32 buffers. From f32 to bf16 values are rounded to the nearest; other pairs of types are refused. */

@@ -1,14 +1,27 @@
 // Launches of kernels/reductions.cu: sums over rows and over whole buffers, and what they decide about a step.
 
-import type { ClipScaleArgs, ColumnSumArgs, SumArgs } from "../../kernels.ts";
+import type { ClipScaleArgs, ColumnSumArgs, SumArgs, SumSquaresArgs } from "../../kernels.ts";
 import type { KernelArgument, Launcher } from "../launcher.ts";
-import { address, elementType, f32, i32, integerScalar, launch, pointer, realScalar, u32 } from "./arguments.ts";
+import {
+  address,
+  checked,
+  elementType,
+  f32,
+  i32,
+  integerScalar,
+  launch,
+  pointer,
+  realScalar,
+  u32,
+} from "./arguments.ts";
+import { tablesOf } from "./tables.ts";
 
 /** Into so many parts sums are cut at most, so that adding up the parts stays cheap. */
 export const MOST_PARTIALS = 256;
 const ROWS_PER_BLOCK = 32;
 const SUM_ELEMENTS_PER_BLOCK = 8192;
 const MOST_SUM_BLOCKS = 1024;
+const TENSORS_AT_ONCE = 128;
 
 export function launchColumnSum(launcher: Launcher, { db, dy, N, C }: ColumnSumArgs): void {
   const type = elementType(dy, "columnSum.dy");
@@ -47,9 +60,13 @@ export function addPartials(launcher: Launcher, { out, partials, count, stride, 
   });
 }
 
+function sumBlocks(length: number): number {
+  return Math.max(1, Math.min(Math.ceil(length / SUM_ELEMENTS_PER_BLOCK), MOST_SUM_BLOCKS));
+}
+
 export function launchSum(launcher: Launcher, { out, index, x, length, squared = false }: SumArgs): void {
   const type = elementType(x, "sum.x");
-  const blocks = Math.max(1, Math.min(Math.ceil(length / SUM_ELEMENTS_PER_BLOCK), MOST_SUM_BLOCKS));
+  const blocks = sumBlocks(length);
   const partials = pointer(blocks > 1 ? launcher.workspace(blocks * 8) : 0n);
   const target = address(out, "f32", typeof index === "number" ? index + 1 : 1, "sum.out");
   const place = integerScalar(index, "sum.index");
@@ -63,6 +80,30 @@ export function launchSum(launcher: Launcher, { out, index, x, length, squared =
   if (blocks === 1) return;
   const args = [target, ...place, partials, i32(blocks)];
   launch(launcher, { kernel: "sum_finish", grid: [1, 1, 1], threads: 256, args });
+}
+
+/** The bits of `sum` for each tensor: as many blocks, which share the work in the same way. */
+export function launchSumSquares(launcher: Launcher, { out, first, xs }: SumSquaresArgs): void {
+  const sums = checked(out, "f32", first + xs.length, "sumSquares.out");
+  const rows = xs.map((x) => {
+    const { address: start } = checked(x, "f32", x.length, "sumSquares.x");
+    return { pointers: [start], length: x.length, blocks: sumBlocks(x.length) };
+  });
+  for (const { argument, count, blocks, first: place } of tablesOf(rows, TENSORS_AT_ONCE)) {
+    const partials = pointer(launcher.workspace(blocks * 8));
+    launch(launcher, {
+      kernel: "sum_squares",
+      grid: [blocks, 1, 1],
+      threads: 256,
+      args: [partials, i32(count), argument],
+    });
+    launch(launcher, {
+      kernel: "sum_squares_finish",
+      grid: [count, 1, 1],
+      threads: 256,
+      args: [pointer(sums.address + BigInt(4 * (first + place))), partials, argument],
+    });
+  }
 }
 
 export function launchClipScale(launcher: Launcher, call: ClipScaleArgs): void {
