@@ -1,22 +1,23 @@
-// Every TypeScript snippet of docs/api.md runs as it stands.
+// The snippets of docs/api.md as a reader runs them: pasted into an empty folder where the package is installed.
 
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import { transform } from "esbuild";
-import { expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { packageRoot } from "../../src/util/package-root.ts";
+import { temporaryFolder } from "../rigs/stage-rig.ts";
+import { snippets } from "./snippets.ts";
 
 const run = promisify(execFile);
-const text = readFileSync(path.join(packageRoot(), "docs", "api.md"), "utf8");
-const snippets = [...text.matchAll(/^## (.+)\n(?:(?!^## )[\s\S])*?^```ts\n([\s\S]*?)^```$/gm)].map(
-  ([, title, code]) => [title!, code!] as const,
-);
+const root = packageRoot();
+const tool = (...parts: string[]) => path.join(root, "node_modules", ...parts);
+const fileOf = (title: string) => `${title.toLowerCase().replace(/[^a-z]+/g, "-")}.mts`;
 
 /** What each prints, where the page says so. */
 const PRINTS: Readonly<Record<string, RegExp>> = {
-  "Encode text": /7454, 2402, 257, 640[\s\S]*a king 269/,
+  "Encode text": /Uint16Array\(4\) \[ 7454, 2402, 257, 640 \]\na king 269/,
   "Build a model, save and load its weights": /^49857536$/m,
   "Logits and per-token losses": /^true[\s\S]*8\.\d+/,
   "Optimizer steps": /^3 \d/m,
@@ -24,13 +25,30 @@ const PRINTS: Readonly<Record<string, RegExp>> = {
   Evaluate: /^1$/m,
 };
 
-test("the page has a snippet under each of its headings", () => {
-  expect(snippets.map(([title]) => title)).toEqual(["A stage", ...Object.keys(PRINTS)]);
+const folder = temporaryFolder("reader");
+beforeAll(() => {
+  mkdirSync(path.join(folder, "node_modules"));
+  symlinkSync(root, path.join(folder, "node_modules", "stlm-pipeline"));
+  for (const [title, code] of snippets) writeFileSync(path.join(folder, fileOf(title)), code);
 });
 
-test.each(snippets)("%s", async (title, code) => {
-  const { code: javascript } = await transform(code, { loader: "ts", format: "esm" });
-  const command = ["--input-type=module", "--eval", javascript];
-  const { stdout } = await run(process.execPath, command, { cwd: packageRoot(), timeout: 50_000 });
-  expect(stdout).toMatch(PRINTS[title] ?? /^$/);
+test("the page has a snippet under each of its headings", () => {
+  expect([...snippets.keys()]).toEqual(["A stage", ...Object.keys(PRINTS)]); // the stage runs in examples.test.ts
+});
+
+test.each(Object.entries(PRINTS))("%s", async (title, printed) => {
+  const command = ["--import", pathToFileURL(tool("tsx", "dist", "loader.mjs")).href, fileOf(title)];
+  const { stdout } = await run(process.execPath, command, { cwd: folder, timeout: 50_000 });
+  expect(stdout).toMatch(printed);
+});
+
+test("all of them are well typed under strict rules", async () => {
+  const options = ["--strict", "--noUncheckedIndexedAccess", "--noEmit", "--module", "nodenext", "--target", "es2023"];
+  const types = ["--lib", "es2023,esnext.disposable", "--types", "node", "--typeRoots", tool("@types")];
+  const command = [tool("typescript", "bin", "tsc"), ...options, ...types, ...[...snippets.keys()].map(fileOf)];
+  const errors = await run(process.execPath, command, { cwd: folder }).then(
+    () => "",
+    ({ stdout }) => stdout,
+  );
+  expect(errors).toBe("");
 });

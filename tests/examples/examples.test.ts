@@ -1,13 +1,14 @@
 // The examples as a reader runs them, against the built package.
 
 import { execFile } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { packageRoot } from "../../src/util/package-root.ts";
 import { LabRig, withState } from "../rigs/lab-rig.ts";
+import { snippets } from "./snippets.ts";
 
 const run = promisify(execFile);
 
@@ -23,19 +24,37 @@ test("01 learns its sentence by heart", async () => {
   expect(text.trimEnd().split("\n").at(-1)).toBe("The quick brown fox jumps over the lazy dog.");
 });
 
-test("02 prints one log-probability a token and continues the text", async () => {
-  using lab = LabRig.create();
-  await lab.repro("train[model=wide,seed=1]");
-  const latest = (...parts: string[]) => lab.path("artifacts", "latest", ...parts);
-  const prompt = "The king said";
-  const [model, tokenizer] = [latest("train.model=wide,seed=1"), latest("tokens", "tokenizer")];
-  const text = await example("02-read-a-model.ts", model, tokenizer, prompt);
-  const scored = [...text.matchAll(/^ +(-\d+\.\d{3}) {2}(".*")$/gm)];
-  expect(scored.map(([, , token]) => JSON.parse(token!)).join("")).toBe(prompt);
-  const nats = scored.reduce((sum, [, logProb]) => sum - Number(logProb), 0);
-  const bitsPerByte = Number(/^(\S+) bits per byte$/m.exec(text)?.[1]);
-  expect(bitsPerByte).toBeCloseTo(nats / Math.LN2 / prompt.length, 2);
-  expect(text).toMatch(/^The king said./m);
+describe("in a lab that has trained a model", () => {
+  let lab: LabRig;
+  beforeAll(async () => {
+    lab = LabRig.create();
+    await lab.repro("train[model=wide,seed=1]");
+  });
+  afterAll(() => lab[Symbol.dispose]());
+
+  test("02 prints one log-probability a token and continues the text", async () => {
+    const latest = (...parts: string[]) => lab.path("artifacts", "latest", ...parts);
+    const prompt = "The king said";
+    const [model, tokenizer] = [latest("train.model=wide,seed=1"), latest("tokens", "tokenizer")];
+    const text = await example("02-read-a-model.ts", model, tokenizer, prompt);
+    const scored = [...text.matchAll(/^ +(-\d+\.\d{3}) {2}(".*")$/gm)];
+    expect(scored.map(([, , token]) => JSON.parse(token!)).join("")).toBe(prompt);
+    const nats = scored.reduce((sum, [, logProb]) => sum - Number(logProb), 0);
+    const bitsPerByte = Number(/^(\S+) bits per byte$/m.exec(text)?.[1]);
+    expect(bitsPerByte).toBeCloseTo(nats / Math.LN2 / prompt.length, 2);
+    expect(text).toMatch(/^The king said./m);
+  });
+
+  test("the stage of docs/api.md lists the longest documents", async () => {
+    mkdirSync(lab.path("stages"));
+    lab.write("stages/longest.ts", snippets.get("A stage")!);
+    const stage = "longest: { use: longest, inputs: { shards: shards }, params: { count: 3 } }";
+    lab.edit("pipeline.yaml", "stages:\n", `stages:\n  ${stage}\n`);
+    expect(withState(await lab.repro("longest"), "ran")).toEqual(["longest"]);
+    const lengths: number[] = JSON.parse(lab.read("artifacts/latest/longest/longest.json"));
+    expect(lengths).toHaveLength(3);
+    expect(lengths).toEqual(lengths.toSorted((a, b) => b - a));
+  });
 });
 
 test("03 runs a stage in TypeScript and one in shell, and reruns them for a changed parameter", async () => {
