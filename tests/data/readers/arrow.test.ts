@@ -12,6 +12,7 @@ import {
   LargeUtf8,
   List,
   makeBuilder,
+  RecordBatchFileWriter,
   RecordBatchStreamWriter,
   Struct,
   Table,
@@ -96,6 +97,20 @@ describe.each<Kind>(["stream", "file"])("an Arrow %s", (kind) => {
     expect(await textsOf(bytes, "{id} {good} {conversations.0.value} {conversations.1.value}")).toEqual([
       '9007199254740993 true Why "é"? So\n🙂',
     ]);
+  });
+
+  test("without rows has no documents, whatever its columns", async () => {
+    const type = new List(new Field("item", new Struct([new Field("value", new Utf8())])));
+    const table = new Table({
+      text: strings([]),
+      talk: vectorFromArray([], type),
+      id: vectorFromArray([], new Int64()),
+    });
+    expect(await textsOf(tableToIPC(table, kind), "{text}{talk.0.value}")).toEqual([]);
+    const writer = kind === "stream" ? new RecordBatchStreamWriter() : new RecordBatchFileWriter();
+    writer.reset(undefined, table.schema);
+    writer.finish();
+    expect(await textsOf(await writer.toUint8Array(), "{text}")).toEqual([]);
   });
 
   test("names a missing column, one without text, and the row that is null", async () => {
