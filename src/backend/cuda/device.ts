@@ -62,7 +62,7 @@ export class CudaDevice {
     this.kernels = new KernelTable(driver, options.modules, (file) => {
       const target = `sm_${description.capability}`;
       options.inform?.(
-        `Compiling the CUDA kernels for ${target}, once for each version of the NVIDIA driver: half a minute or less (${file} is done).`,
+        `Compiling the CUDA kernels for ${target}, once for each version of the NVIDIA driver; this can take half a minute (${file} is done).`,
       );
     });
     const check = options.check ?? false;
