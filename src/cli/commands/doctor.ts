@@ -3,9 +3,11 @@
 import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import path from "node:path";
+import type { Precision } from "../../backend/backend.ts";
+import { compilerOnPath } from "../../backend/cpu/build.ts";
 import { type CpuDescription, describeCpu } from "../../backend/cpu/index.ts";
 import { describeCuda } from "../../backend/cuda/describe.ts";
-import { resolveDevice } from "../../backend/index.ts";
+import { type DeviceName, resolveDevice } from "../../backend/index.ts";
 import { messageOf } from "../../util/errors.ts";
 import { formatBytes } from "../../util/format.ts";
 import { packageVersion } from "../../util/package-root.ts";
@@ -25,12 +27,13 @@ const NEEDED_NODE = [20, 19] as const;
 const NEEDED_DISK_BYTES = 2e9;
 
 export async function doctor(options: { directory: string; json: boolean }): Promise<number> {
+  const [cpu, compiler] = [await describeCpu(), compilerOnPath()];
   const findings = [
     node(),
     machine(),
-    await compilerAndCpuDevice(),
+    cpuDevice(cpu, compiler),
     ...cudaDevice(),
-    device(),
+    autoDevice(cpu, { f32: resolveDevice("auto", "f32"), bf16: resolveDevice("auto", "bf16") }),
     await loads("DuckDB", "@duckdb/node-api"),
     await loads("esbuild", "esbuild"),
     ...disk(options.directory),
@@ -66,21 +69,25 @@ function machine(): Finding {
   };
 }
 
-async function compilerAndCpuDevice(): Promise<Finding> {
-  const cpu = await describeCpu();
+/** Where the C kernels come from and why from there; `compiler` is the path of the one that would be taken. */
+export function cpuDevice(cpu: CpuDescription, compiler: string | undefined): Finding {
   if (!cpu.available) {
     return {
       what: "cpu device",
       verdict: "warning",
       detail: cpu.reason ?? "not available",
       remedy:
-        "install a C compiler (Debian: apt-get install gcc libc6-dev); until then training uses the slow reference device",
+        compiler === undefined
+          ? "install a C compiler (Debian: apt-get install gcc libc6-dev); until then training uses the slow reference device"
+          : `mend ${compiler} or name another in CC (Debian: apt-get install gcc libc6-dev); until then training stops here, or asks for --device reference, which is slow`,
     };
   }
+  const why = compiler === undefined ? "there is no C compiler on the PATH" : `${compiler} does not compile it`;
+  const origin = cpu.compiler ?? `prebuilt library, because ${why}`;
   return {
     what: "cpu device",
     verdict: "ok",
-    detail: `f32 by ${cpu.isa}, bf16 by ${bf16Path(cpu)}, ${cpu.compiler ?? "prebuilt library"}, ${cpu.library}`,
+    detail: `f32 by ${cpu.isa}, bf16 by ${bf16Path(cpu)}, ${origin}, ${cpu.library}`,
   };
 }
 
@@ -94,12 +101,14 @@ function cudaDevice(): Finding[] {
   return describeCuda().map(({ ok, ...finding }) => ({ ...finding, verdict: ok ? "ok" : "warning" }));
 }
 
-function device(): Finding {
-  const [f32, bf16] = [resolveDevice("auto", "f32"), resolveDevice("auto", "bf16")];
+/** What `auto` comes to. A compiler that is there and does not work is found out by starting it alone. */
+export function autoDevice({ available }: CpuDescription, { f32, bf16 }: Record<Precision, DeviceName>): Finding {
+  const isBroken = !available && (f32 === "cpu" || bf16 === "cpu");
+  const detail = f32 === bf16 ? `means ${f32} here` : `means ${f32} for f32 and ${bf16} for bf16 here`;
   return {
     what: "--device auto",
-    verdict: "ok",
-    detail: f32 === bf16 ? `means ${f32} here` : `means ${f32} for f32 and ${bf16} for bf16 here`,
+    verdict: isBroken ? "warning" : "ok",
+    detail: isBroken ? `${detail}, and cpu cannot be started` : detail,
   };
 }
 
