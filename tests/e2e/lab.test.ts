@@ -55,6 +55,18 @@ describe("a small lab", () => {
     }
   });
 
+  test("from a number's hash audit leads to code, inputs, parameters, seed and machine", async () => {
+    const [, hash] = /^\| wide .*`([0-9a-f]{12})`/m.exec(lab.read("reports/README.md"))!; // table 1: a model
+    const { stdout } = await lab.cli("audit", hash!);
+    expect(stdout).toMatch(/^made by +train\[model=wide,seed=2\] +model +key [0-9a-f]{12}/m);
+    expect(stdout).toMatch(/^ +code +bundle [0-9a-f]{12}, \d+ native sources, .*zod \d/m);
+    expect(stdout).toMatch(/^ +input shards +[0-9a-f]{12} +shards$/m);
+    expect(stdout).toMatch(/^ +params +\{.*"steps":8,/m);
+    expect(stdout).toMatch(/^ +seed +2$/m);
+    expect(stdout).toMatch(/^ +machine +.*, (cpu|reference)-\w+, node\d+$/m);
+    expect(stdout).toMatch(/^fed +evaluate\[model=wide,seed=2\]/m);
+  });
+
   test("reruns only what a changed model touches, and nothing once it is changed back", async () => {
     lab.edit("pipeline.yaml", "ffnDim: 48", "ffnDim: 40");
     const changed = await lab.repro();

@@ -6,6 +6,7 @@ import { type Digest, shortDigest } from "../../util/digest.ts";
 import { UserError } from "../../util/errors.ts";
 import { formatCount } from "../../util/format.ts";
 import { openPastStore } from "../lab.ts";
+import { originRows } from "../origin.ts";
 import { columns, EXIT, print, printJson } from "../output.ts";
 import { newestRecord } from "../records.ts";
 
@@ -80,7 +81,10 @@ function describeTrace({ digest, kind, state, madeBy, fed }: Trace): string {
     `key ${shortDigest(record.key)}`,
     record.provenance.startedAt,
   ]);
+  // What several runs made tells nothing of one of them: the keys above lead on.
+  const [maker, ...others] = new Set(madeBy.map(({ record }) => record));
+  const origin = maker && others.length === 0 ? originRows(maker).map((row) => [" ", ...row]) : [];
   const fedRows = fed.map((record) => ["fed", record.stage, `key ${shortDigest(record.key)}`]);
-  const tables = [rows, fedRows].filter((table) => table.length > 0).map(columns);
+  const tables = [rows, origin, fedRows].filter((table) => table.length > 0).map(columns);
   return [`${digest}  ${kind}, ${verified}`, ...tables].join("\n");
 }

@@ -6,6 +6,7 @@ import { type Lab, type LabOptions, openLab } from "../lab.ts";
 import { columns, EXIT, print, printJson } from "../output.ts";
 import { type DeviceChoice, devicesFor, planLab, planRows, planSummary } from "../planning.ts";
 import { Renderer, summarise } from "../renderer.ts";
+import { warningOfReference } from "../slow-device.ts";
 
 export interface ReproOptions extends LabOptions {
   readonly dryRun: boolean;
@@ -59,7 +60,7 @@ export async function runLab(lab: Lab, targets: readonly string[], options: Repr
       keepGoing: options.keepGoing,
       dataDir: options.dataDir ?? process.env["STLM_DATA_DIR"],
       signal: stop.signal,
-      onEvent: renderer.onEvent,
+      onEvent: warningOfReference(lab.pipeline, options.device, renderer.onEvent),
     });
   } finally {
     renderer.close();
