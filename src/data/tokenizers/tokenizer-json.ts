@@ -1,5 +1,6 @@
 // The `tokenizer.json` of Hugging Face's `tokenizers`, for the one shape that this lab has: byte-level BPE with GPT-2's
-// split and the end of text as the last id. What is written here loads there and gives the same ids; of what was
+// split and the end of text as the last id. What is written here loads there and gives the same ids
+// (but for the spelling of the end of text inside a text, which is its id there and text here); of what was
 // written there, files of this shape can be read.
 
 import { prettyCanonicalJson } from "../../util/canonical-json.ts";
