@@ -70,7 +70,7 @@ function buildProgram(): Command {
     .description("A laboratory for super tiny language models: from raw text to the paper's tables.")
     .version(packageVersion())
     .showSuggestionAfterError()
-    .addHelpText("after", example("repro", "repro --dry-run --profile 50m", "why train[model=baseline,seed=1]"));
+    .addHelpText("after", example("repro", "repro --dry-run --profile 50m", 'why "train[model=baseline,seed=1]"'));
 
   withExecution(program.command("repro"))
     .description("run what is not fresh, and write reports/")
@@ -84,8 +84,8 @@ function buildProgram(): Command {
     .action(exitCodeOf(async () => (await import("./commands/status.ts")).status));
   withDevice(withLab(program.command("why")))
     .description("why a stage would run, field by field")
-    .argument("<stage>", "a stage or an instance, e.g. train[model=baseline,seed=1]")
-    .addHelpText("after", example("why report", "why train[model=baseline,seed=1] --set train.steps=10"))
+    .argument("<stage>", 'a stage or an instance, e.g. "train[model=baseline,seed=1]"')
+    .addHelpText("after", example("why report", 'why "train[model=baseline,seed=1]" --set train.steps=10'))
     .action(exitCodeOf(async () => (await import("./commands/why.ts")).why));
   withLab(program.command("dag"))
     .description("the graph of stages")
@@ -120,11 +120,11 @@ function buildProgram(): Command {
     .option("--log", "print the captured log", false)
     .option("-C, --directory <dir>", "the lab", ".")
     .option("--json", "print one JSON document", false)
-    .addHelpText("after", example("show train[model=baseline,seed=1]", "show train[model=baseline,seed=1] --log"))
+    .addHelpText("after", example('show "train[model=baseline,seed=1]"', 'show "train[model=baseline,seed=1]" --log'))
     .action(exitCodeOf(async () => (await import("./commands/show.ts")).show));
   withLab(program.command("sample"))
     .description("generate text from a trained model")
-    .argument("<stage>", "a train instance, e.g. train[model=baseline,seed=1]")
+    .argument("<stage>", 'a train instance, e.g. "train[model=baseline,seed=1]"')
     .argument("[prompt]", "text to continue", "Once upon a time")
     .option("--tokens <n>", "how many tokens", positive, 100)
     .option("--temperature <t>", "0 takes the most likely token", fraction, 0.8)
@@ -134,7 +134,7 @@ function buildProgram(): Command {
     .addOption(
       new Option("--device <name>", "compute device").choices(["auto", "cpu", "cuda", "reference"]).default("auto"),
     )
-    .addHelpText("after", example('sample train[model=baseline,seed=1] "Once upon a time"'))
+    .addHelpText("after", example('sample "train[model=baseline,seed=1]" "Once upon a time"'))
     .action(exitCodeOf(async () => (await import("./commands/sample.ts")).sample));
   program
     .command("datasets")
