@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { createReferenceBackend } from "../../src/backend/reference/index.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
 import { continuedLogits, generate, nextLogits, sampleFrom } from "../../src/models/generate.ts";
 import { GenerationCache } from "../../src/models/generation-cache.ts";
 import { BufferPool } from "../../src/tensor/pool.ts";
+import { CounterRandom, PURPOSE } from "../../src/util/philox.ts";
 import { openDevices } from "../backend/devices.ts";
 import { randomIds, tinyModel } from "./tiny.ts";
 
@@ -71,26 +73,42 @@ test("generation ends before the id it should stop at", () => {
 });
 
 describe.each(devices)("on $name", ({ backend }) => {
-  test.each(["rope", "learned", "sincos"] as const)(
-    "the cached path has the logits of the uncached one, bit for bit (%s)",
-    (positions) => {
-      const model = tinyModel(backend, { positions });
-      const pool = new BufferPool(backend, { flexible: true });
-      const cache = new GenerationCache(backend, model.config);
-      const ids = [...randomIds(1, model.config.contextWindow)];
-      for (const [from, to] of [
-        [0, 3],
-        [3, 4],
-        [4, 5],
-        [5, ids.length - 1],
-        [ids.length - 1, ids.length],
-      ] as const) {
-        const cached = continuedLogits(model, pool, ids.slice(from, to), cache);
-        expect([...cached]).toEqual([...nextLogits(model, pool, ids.slice(0, to))]);
-      }
-      expect(cache.length).toBe(ids.length);
-    },
-  );
+  test.each([
+    {},
+    { positions: "learned", ffn: "gelu", norm: "layer", bias: true, tied: false },
+    { positions: "sincos", numHeads: 1, numKvHeads: 1, hiddenDim: 21, contextWindow: 13, vocabSize: 257 },
+  ] as Partial<ModelConfig>[])("the cached path has the logits of the uncached one, bit for bit: %o", (change) => {
+    const model = tinyModel(backend, { ...change, dropout: 0.1 });
+    const pool = new BufferPool(backend, { flexible: true });
+    const cache = new GenerationCache(backend, model.config);
+    const ids = [...randomIds(1, model.config.contextWindow)];
+    for (const [from, to] of [
+      [0, 3],
+      [3, 4],
+      [4, 5],
+      [5, ids.length - 1],
+      [ids.length - 1, ids.length],
+    ] as const) {
+      const cached = continuedLogits(model, pool, ids.slice(from, to), cache);
+      expect([...cached]).toEqual([...nextLogits(model, pool, ids.slice(0, to))]);
+    }
+    expect(cache.length).toBe(ids.length);
+  });
+
+  test("generated ids are those of a pass over the whole window for each, within the context window and beyond", () => {
+    const model = tinyModel(backend, { contextWindow: 8 });
+    const options = { maxTokens: 12, temperature: 0.7, topK: 20, topP: 0.9, seed: 5 };
+    const prompt = randomIds(1, 3);
+    const [pool, random, ids] = [
+      new BufferPool(backend, { flexible: true }),
+      new CounterRandom(5, PURPOSE.sample),
+      [...prompt],
+    ];
+    for (let n = 0; n < options.maxTokens; n++) {
+      ids.push(sampleFrom(nextLogits(model, pool, ids.slice(-8)), options, random.uniform(n)));
+    }
+    expect([...generate(model, backend, prompt, options)]).toEqual(ids.slice(prompt.length));
+  });
 
   test("generation leaves no memory behind", () => {
     const model = tinyModel(backend);
