@@ -34,7 +34,9 @@ const params = z
       .int()
       .min(1)
       .optional()
-      .describe("Sequences computed at once; as many as fit 2,048 tokens, or 16,384 on a GPU, where not given"),
+      .describe(
+        "Sequences computed at once; as many as fit 2,048 tokens, or 16,384 on a GPU, where not given. The tokens of a step stay the same; dropout masks are drawn by micro-batch",
+      ),
     learningRate: z.number().positive(),
     minLearningRate: z.number().min(0).describe("Where the schedule ends"),
     warmupSteps: z.int().min(0),
