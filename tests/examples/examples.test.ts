@@ -20,7 +20,7 @@ async function example(name: string, ...args: string[]): Promise<string> {
 }
 
 test("01 learns its sentence by heart", async () => {
-  const text = await example("01-train-a-tiny-model.ts");
+  const text = await example("01-train-a-tiny-model.mts");
   expect(text.trimEnd().split("\n").at(-1)).toBe("The quick brown fox jumps over the lazy dog.");
 });
 
@@ -36,7 +36,7 @@ describe("in a lab that has trained a model", () => {
     const latest = (...parts: string[]) => lab.path("artifacts", "latest", ...parts);
     const prompt = "The king said";
     const [model, tokenizer] = [latest("train.model=wide,seed=1"), latest("tokens", "tokenizer")];
-    const text = await example("02-read-a-model.ts", model, tokenizer, prompt);
+    const text = await example("02-read-a-model.mts", model, tokenizer, prompt);
     const scored = [...text.matchAll(/^ +(-\d+\.\d{3}) {2}(".*")$/gm)];
     expect(scored.map(([, , token]) => JSON.parse(token!)).join("")).toBe(prompt);
     const nats = scored.reduce((sum, [, logProb]) => sum - Number(logProb), 0);

@@ -1,4 +1,4 @@
-// Trains a model on one sentence until it can say it: `npx tsx examples/01-train-a-tiny-model.ts`, a few seconds.
+// Trains a model on one sentence until it can say it: `npx tsx examples/01-train-a-tiny-model.mts`, a few seconds.
 
 import { openBackend } from "stlm-pipeline/backend";
 import { makeTokenizer } from "stlm-pipeline/data";

@@ -1,5 +1,5 @@
 // Opens a trained model and prints how it finds a sentence, token by token, and what it would say next:
-// `npx tsx examples/02-read-a-model.ts MODEL TOKENIZER [TEXT]`. Both are folders that stages wrote; after a `repro` they are
+// `npx tsx examples/02-read-a-model.mts MODEL TOKENIZER [TEXT]`. Both are folders that stages wrote; after a `repro` they are
 // artifacts/latest/train.model=baseline,seed=1 and artifacts/latest/tokens/tokenizer.
 
 import { openBackend } from "stlm-pipeline/backend";
