@@ -33,7 +33,7 @@ export async function report(options: ReproOptions): Promise<number> {
       ids.length > SHOWN ? `${ids.slice(0, SHOWN).join(", ")} and ${ids.length - SHOWN} more` : ids.join(", ");
     throw new UserError(`What the report reads is not there with the present settings: ${shown}.`, {
       code: "NOT_RUN",
-      hint: "Run it first: stlm-pipeline repro. To see what differs from the last run: stlm-pipeline status",
+      hint: `Run it first: stlm-pipeline repro. What differs from its last run: stlm-pipeline why "${ids[0]}"`,
       exitCode: 1,
     });
   }
