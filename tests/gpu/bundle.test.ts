@@ -40,6 +40,11 @@ test.skipIf(missing)(
       run(process.execPath, [path.join(folder, file), ...args], { cwd: os.tmpdir(), env: { HOME: folder, ...env } });
     const { stdout } = await bare("tests/backend-cuda-launch.mjs", [], { STLM_TEST_DRIVER: driver });
     expect(stdout).toMatch(/^tests\/backend\/cuda\/launch\.test\.ts: \d\d+ passed, 0 failed, 0 skipped/m);
+    // As in the suite, property tests draw the same cases on every run: what sees to that is in the bundle.
+    const odd = { STLM_TEST_DRIVER: driver, STLM_TEST_SEED: "odd" };
+    await expect(bare("tests/backend-cuda-launch.mjs", [], odd)).rejects.toMatchObject({
+      stderr: expect.stringContaining('STLM_TEST_SEED is "odd"'),
+    });
     await expect(bare("test.mjs", [], { STLM_TEST_DRIVER: "/nowhere/libcuda.so.1" })).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringContaining("/nowhere/libcuda.so.1"),
@@ -47,7 +52,7 @@ test.skipIf(missing)(
     await expect(bare("bench.mjs", [], { STLM_CUDA_LIBRARY: "none" })).rejects.toMatchObject({ code: 1 });
     await holdBenchmark(bare, driver);
   },
-  120_000,
+  240_000,
 );
 
 type Bare = (file: string, args: readonly string[], env: Record<string, string>) => Promise<{ stdout: string }>;
