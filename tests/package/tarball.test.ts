@@ -7,6 +7,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { packageRoot, packageVersion } from "../../src/util/package-root.ts";
+import { LabRig } from "../rigs/lab-rig.ts";
 
 const run = promisify(execFile);
 const root = packageRoot();
@@ -31,7 +32,7 @@ beforeAll(async () => {
   writeFileSync(path.join(folder, "package.json"), JSON.stringify({ private: true }));
   const tarball = `./stlm-pipeline-${packageVersion()}.tgz`;
   await npm(folder, "install", tarball, "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline");
-}, 120_000);
+}, 300_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -68,6 +69,20 @@ test("installed into an empty folder, it makes a lab and plans it", async ({ ski
   expect(stdout).toContain("train[model=dropout-free,seed=2]");
   expect(stdout).toMatch(/^\d+ stages: 2 would run, \d+ wait for those\.$/m);
 });
+
+test("installed into an empty folder, it runs a lab from texts to a report", async ({ skip }) => {
+  if (notInstalled !== undefined) skip(notInstalled);
+  const lab = LabRig.create({ folder: path.join(folder, "small") });
+  const only = ["train.matrix={model: [wide], seed: [1]}", "evaluate.matrix={model: [wide], seed: [1]}"];
+  const settings = [
+    ...only.map((text) => `stages.${text}`),
+    "stages.controls.matrix.control=[unigram]",
+    "hypotheses={}",
+  ];
+  const { stdout } = await cli(lab.folder, "repro", ...settings.flatMap((text) => ["--set", text]));
+  expect(stdout).toMatch(/^8 stages: 8 ran in /m);
+  expect(lab.read("reports/README.md")).toMatch(/^1 training run of 1 model, none of them diverged\. /m);
+}, 180_000);
 
 test("installed into an empty folder, its own check of the machine finds nothing missing", async ({ skip }) => {
   if (notInstalled !== undefined) skip(notInstalled);
