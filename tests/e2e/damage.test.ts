@@ -13,7 +13,7 @@ beforeAll(async () => {
   lab = LabRig.create();
   await lab.repro();
   reports = lab.reports();
-}, 120_000);
+}, 180_000);
 
 afterAll(() => lab[Symbol.dispose]());
 
@@ -64,7 +64,7 @@ test("a flipped bit in every object is named for each, and one run makes everyth
   await damagedBy(objects());
   expect(withState(await lab.repro(), "ran")).toHaveLength(15);
   await expectWhole();
-}, 120_000);
+}, 180_000);
 
 test("flipped bits in the captured logs rerun nothing, and the audit is clean after the next run", async () => {
   await damagedBy([...new Set(logs())].sort());
@@ -74,7 +74,7 @@ test("flipped bits in the captured logs rerun nothing, and the audit is clean af
   expect(shown).toMatchObject({ code: 0 });
   expect(shown.stdout).toMatch(/The log was lost/);
   await expectWhole();
-}, 60_000);
+}, 180_000);
 
 test("a flipped bit that nobody audited is found by the run itself", async () => {
   const kept = new Set(logs());
@@ -82,4 +82,4 @@ test("a flipped bit that nobody audited is found by the run itself", async () =>
   for (const file of objects().filter((file, index) => index % 5 === 0 && !kept.has(file))) flip(file);
   expect(withState(await lab.repro(), "ran").length).toBeGreaterThan(0);
   await expectWhole();
-}, 60_000);
+}, 180_000);

@@ -2,8 +2,11 @@
 
 import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { LabRig, withState } from "../rigs/lab-rig.ts";
+
+// Whole runs, on a machine that may be busy with other tests.
+vi.setConfig({ testTimeout: 180_000 });
 
 let lab: LabRig;
 let first: Record<string, string>;
@@ -13,7 +16,7 @@ beforeAll(async () => {
   lab = LabRig.create();
   first = await lab.repro();
   reports = lab.reports();
-}, 120_000);
+}, 180_000);
 
 afterAll(() => lab[Symbol.dispose]());
 

@@ -4,8 +4,11 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { LabRig, withState } from "../rigs/lab-rig.ts";
+
+// Whole runs, on a machine that may be busy with other tests.
+vi.setConfig({ testTimeout: 180_000 });
 
 describe("a mistake", () => {
   test("in a key is pointed at, with a suggestion", async () => {
