@@ -11,7 +11,7 @@ import { packageRoot } from "../../src/util/package-root.ts";
 import { type Measurement, type MeasureRequest, measure } from "./measure.ts";
 import { measurePeer, peerUnavailable } from "./peer.ts";
 import { PLAN, type Task, TRIAL } from "./plan.ts";
-import { failures, kernelTables, labelOf, projection, type Result, resultTable } from "./table.ts";
+import { failures, kernelTables, labelOf, projection, type Result, resultTable, speedups } from "./table.ts";
 
 const run = promisify(execFile);
 
@@ -64,11 +64,11 @@ async function benchmark(plan: readonly Task[]): Promise<number> {
     if ((task.engine !== "stlm" && noPeer) || (task.gemm === "cublaslt" && !cublasLt)) continue;
     if (left() < Math.max(LEAST_SECONDS, task.expectedSeconds)) leftOut.push(task);
     else results.push(await resultOf(task, Math.min(left(), patience(task)) * 1000));
-    const table1 = projection(results);
-    save(device.name, { about, projection: table1, results, leftOut });
+    save(device.name, { about, speedups: speedups(results), projection: projection(results), results, leftOut });
   }
   console.log(`${resultTable(results)}\n\n${kernelTables(results)}\n`);
   if (failures(results) !== "") console.log(`${failures(results)}\n`);
+  for (const { model, over, times } of speedups(results)) console.log(`${model}: ${times.toFixed(2)} x ${over}`);
   for (const { engine, tokensPerSecond, table1GpuHours } of projection(results)) {
     const rate = Math.round(tokensPerSecond).toLocaleString("en-US");
     console.log(`Table 1 (25,000 iterations), ${engine}: ${table1GpuHours.toFixed(2)} GPU-hours at ${rate} tokens/s`);

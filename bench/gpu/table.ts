@@ -72,13 +72,28 @@ export function kernelTables(results: readonly Result[], most = 15): string {
   return tables.join("\n\n");
 }
 
+/** Tokens per second at the best micro-batch; 0 where none was measured. */
+function bestRate(results: readonly Result[], engine: Task["engine"], model: Task["model"]): number {
+  const rates = results.filter((result) => result.engine === engine && result.model === model && !result.profile);
+  return Math.max(0, ...rates.map((result) => rateOf(result) ?? 0));
+}
+
+/** Ours over PyTorch's, each at its best micro-batch, for every model that both have trained. */
+export function speedups(results: readonly Result[]) {
+  const models = [...new Set(results.map(({ model }) => model))];
+  return models.flatMap((model) =>
+    (["torch --compile", "torch"] as const).flatMap((engine) => {
+      const [ours, theirs] = [bestRate(results, "stlm", model), bestRate(results, engine, model)];
+      return ours > 0 && theirs > 0 ? [{ model, over: engine, times: ours / theirs }] : [];
+    }),
+  );
+}
+
 /** The best rate of each engine at the 50m model, and the hours of Table 1 that follow. */
 export function projection(results: readonly Result[]) {
   const engines = [...new Set(results.map(({ engine }) => engine))];
   return engines.flatMap((engine) => {
-    const rates = results.filter((result) => result.engine === engine && result.model === "50m" && !result.profile);
-    const best = Math.max(...rates.map((result) => rateOf(result) ?? 0));
-    if (!(best > 0)) return [];
-    return [{ engine, tokensPerSecond: best, table1GpuHours: TABLE_1_TOKENS / best / 3600 }];
+    const best = bestRate(results, engine, "50m");
+    return best > 0 ? [{ engine, tokensPerSecond: best, table1GpuHours: TABLE_1_TOKENS / best / 3600 }] : [];
   });
 }

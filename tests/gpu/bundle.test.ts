@@ -69,6 +69,7 @@ async function holdBenchmark(bare: Bare, driver: string): Promise<void> {
   for (const engine of ["stlm", "stlm, own", "torch", "torch --compile"]) expect(stdout).toContain(`| ${engine} `);
   expect(stdout).toMatch(/attention_16 +\| +2 \|/);
   expect(stdout).not.toContain("failed");
+  expect(stdout).toMatch(/^tiny: \d+\.\d\d x torch --compile$/m);
   const compiled = results().results.map(({ peer }: { peer?: { compiled: boolean } }) => peer?.compiled);
   expect(compiled).toEqual([undefined, undefined, undefined, true, false]);
 
