@@ -5,12 +5,12 @@ import { fromBf16, toBf16 } from "./bf16.ts";
 import type { Driver } from "./driver/driver.ts";
 import { type PinnedBlock, PinnedPool, PinnedRing } from "./driver/pinned.ts";
 import type { Event, Stream } from "./driver/stream.ts";
+import { Looks } from "./looks.ts";
 
 const RING_BYTES = 16 << 20;
 /** So that filling one part overlaps with copying another. */
 const PART_BYTES = RING_BYTES / 4;
 const READ_PART_BYTES = 16 << 20;
-const POLL_MS = 1;
 
 interface Pending {
   readonly copied: Event;
@@ -22,6 +22,7 @@ export class Transfers {
   private readonly blocks: PinnedPool;
   /** In the order in which they were queued, which is the order in which they end. */
   private readonly pending: Pending[] = [];
+  private readonly looks = new Looks();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -75,6 +76,7 @@ export class Transfers {
         else resolve(taken(block, dtype, length));
         this.blocks.release(block);
       };
+      if (this.pending.length === 0) this.looks.begin(performance.now());
       this.pending.push({ copied, settle });
       if (this.timer === undefined) this.schedule(0);
     });
@@ -97,14 +99,16 @@ export class Transfers {
     this.timer = setTimeout(() => {
       this.timer = undefined;
       this.poll();
-      if (this.pending.length > 0) this.schedule(POLL_MS);
+      if (this.pending.length > 0) this.schedule(this.looks.delay(performance.now()));
     }, ms);
   }
 
   /** Hands out what has arrived. An error of the device is the error of all that waits for it. */
   private poll(): void {
+    const waiting = this.pending.length;
     try {
       while (this.pending[0]?.copied.isReached()) this.pending.shift()!.settle();
+      this.looks.found(waiting - this.pending.length, performance.now());
     } catch (error) {
       for (const { settle } of this.pending.splice(0)) settle(error);
     }

@@ -1,7 +1,7 @@
 // Memory, copies and recordings on the simulated driver, with kernels launched by hand.
 
 import * as fc from "fast-check";
-import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { fromBf16, toBf16 } from "../../../src/backend/cuda/bf16.ts";
 import type { CudaMemory } from "../../../src/backend/cuda/buffer.ts";
 import type { CudaDevice } from "../../../src/backend/cuda/device.ts";
@@ -138,14 +138,18 @@ describe.skipIf(missing)("the cuda device on the simulated driver", () => {
       const said: string[] = [];
       const other = rig.openDevice({ modules, inform: (message) => said.push(message) }).device;
       const x = other.allocate("f32", 8);
+      const clock = performance.now;
       let now = 0;
-      const clock = vi.spyOn(performance, "now").mockImplementation(() => {
+      performance.now = () => {
         now += milliseconds;
         return now;
-      });
-      other.launcher.launch(scaling(x, x, 2, 8));
-      other.launcher.launch(addition(x, x, x, 8));
-      clock.mockRestore();
+      };
+      try {
+        other.launcher.launch(scaling(x, x, 2, 8));
+        other.launcher.launch(addition(x, x, x, 8));
+      } finally {
+        performance.now = clock;
+      }
       other.close();
       expect(said).toEqual(expected);
     },

@@ -1,6 +1,8 @@
 // Streams, events, capture and graphs. Work runs when it is queued, or in the deferred mode when something waits for it.
 #include <time.h>
 
+#include <algorithm>
+
 #include "driver.h"
 
 namespace cudasim {
@@ -35,6 +37,7 @@ int enqueue(Stream* stream, Operation operation) {
     runOperation(operation);
   } else if (driver.deferred) {
     stream->queue.push_back(std::move(operation));
+    stream->queries = 0;
   } else {
     runOperation(operation);
   }
@@ -125,12 +128,17 @@ CUDA_API int cuStreamSynchronize(void* handle) {
   return stream == &driver.defaultStream ? drainAll() : drain(*stream);
 }
 
-/** In the deferred mode a query finds the work unfinished, and lets one operation run. */
+/**
+ * In the deferred mode a query finds the work unfinished. The first lets one operation run, the next two, and so on: who asks rarely
+ * gets on as well.
+ */
 static int query(Stream& stream) {
   if (stream.queue.empty()) return errorNone;
-  const Operation first = std::move(stream.queue.front());
-  stream.queue.erase(stream.queue.begin());
-  if (const int error = first()) setSticky(error, driver.message);
+  const auto begin = stream.queue.begin();
+  const auto end = begin + std::min<size_t>(++stream.queries, stream.queue.size());
+  const std::vector<Operation> first(std::make_move_iterator(begin), std::make_move_iterator(end));
+  stream.queue.erase(begin, end);
+  for (const Operation& operation : first) runOperation(operation);
   return errorNotReady;
 }
 

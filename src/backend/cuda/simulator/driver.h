@@ -31,6 +31,7 @@ struct Capture {
 
 struct Stream {
   std::vector<Operation> queue;      // not yet run, in the deferred mode
+  unsigned queries = 0;              // since the last operation was queued
   std::shared_ptr<Capture> capture;  // shared by streams that joined it
   bool isCaptureOrigin = false;
 };
