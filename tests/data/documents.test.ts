@@ -181,6 +181,19 @@ describe("Parquet", () => {
     expect(counts).toEqual({ empty: 1, replaced: 0 });
   });
 
+  test("gives its first document without holding the others", async () => {
+    const megabytes = 240;
+    const text = "repeat(md5(i::VARCHAR), 320)"; // 10 KiB
+    const content = await parquet(`SELECT ${text} AS text FROM range(${megabytes * 100}) t(i)`);
+    const folder = datasetWith([{ path: "a.parquet", format: "parquet", content }]);
+    const before = process.memoryUsage().rss;
+    for await (const { utf8 } of readDocuments(folder, { signal: new AbortController().signal })) {
+      expect(utf8.length).toBe(10_240);
+      break;
+    }
+    expect((process.memoryUsage().rss - before) / 1e6).toBeLessThan(0.75 * megabytes);
+  });
+
   test("names the column that is missing and the row that is null", async () => {
     const content = await parquet("SELECT CASE WHEN i = 2 THEN NULL ELSE 'x' END AS text FROM range(4) t(i)");
     const files: TestFile[] = [{ path: "a.parquet", format: "parquet", content }];
