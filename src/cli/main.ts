@@ -95,11 +95,11 @@ function buildProgram(): Command {
     .action(exitCodeOf(async () => (await import("./commands/dag.ts")).dag));
   program
     .command("audit")
-    .description("verify every byte and record, or trace one hash: what made it, what it fed")
-    .argument("[hash-or-stage]", "a digest or its first digits, or a stage instance")
+    .description("verify every byte and record, or trace one hash or number: what made it, what it fed")
+    .argument("[what]", "a digest or its first digits, a stage instance, or the id of a number in reports/results.json")
     .option("-C, --directory <dir>", "the lab", ".")
     .option("--json", "print one JSON document", false)
-    .addHelpText("after", example("audit", "audit 1f3a9c0b2d4e", "audit report"))
+    .addHelpText("after", example("audit", "audit 1f3a9c0b2d4e", "audit report", "audit results/baseline/blimp"))
     .action(exitCodeOf(async () => (await import("./commands/audit.ts")).audit));
   withExecution(program.command("report"))
     .description("rebuild reports/ from artifacts alone; trains nothing")

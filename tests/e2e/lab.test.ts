@@ -68,6 +68,11 @@ describe("a small lab", () => {
     expect(stdout).toMatch(/^ +seed +2$/m);
     expect(stdout).toMatch(/^ +machine +.*, (cpu|reference)-\w+, node\d+$/m);
     expect(stdout).toMatch(/^fed +evaluate\[model=wide,seed=2\]/m);
+    const number = await lab.cli("audit", "results/wide/val_bits_per_byte");
+    expect(number.stdout).toMatch(/^results\/wide\/val_bits_per_byte is \d\.\d{4}.* and rests on:$/m);
+    expect(number.stdout.match(/^made by +evaluate\[model=wide,seed=[12]\]/gm)).toHaveLength(2);
+    const other = await lab.cli("audit", "results/wide/val_bits_per_bite");
+    expect(other).toMatchObject({ code: 2, stderr: expect.stringContaining('"results/wide/val_bits_per_byte"?') });
   });
 
   test("reruns only what a changed model touches, and nothing once it is changed back", async () => {

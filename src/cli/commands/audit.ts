@@ -1,14 +1,16 @@
-// `audit`: does every byte match its name and every record its key; or for one hash, what made it and what it fed.
+// `audit`: does every byte match its name and every record its key; or for one hash, stage or number of
+// the report, what made it and what it fed.
 
 import { type AuditFinding, auditStore, type Trace, traceDigest } from "../../store/audit.ts";
 import type { Store } from "../../store/store.ts";
 import { type Digest, shortDigest } from "../../util/digest.ts";
-import { UserError } from "../../util/errors.ts";
+import { didYouMean, UserError } from "../../util/errors.ts";
 import { formatCount } from "../../util/format.ts";
 import { openPastStore } from "../lab.ts";
 import { originRows } from "../origin.ts";
 import { columns, EXIT, print, printJson } from "../output.ts";
 import { newestRecord } from "../records.ts";
+import { type ReportCell, reportCells } from "../report-cells.ts";
 
 interface AuditOptions {
   readonly directory: string;
@@ -53,22 +55,39 @@ function describeFinding({ kind, digest, path, detail, artifacts, madeBy, fedInt
 }
 
 function auditOne(store: Store, what: string, json: boolean): number {
-  const digests = digestsOf(store, what);
+  const { digests, cell } = named(store, what);
   const traces = digests.map((digest) => traceDigest(store, digest));
   if (json) printJson(traces);
-  else print(traces.map(describeTrace).join("\n\n"));
+  else {
+    if (cell) print(`${cell.id} is ${cell.text} in the newest report, and rests on:\n`);
+    print(traces.map(describeTrace).join("\n\n"));
+  }
   return traces.some(({ state }) => state !== "ok") ? EXIT.difference : EXIT.done;
 }
 
-/** A stage instance's newest record, or what begins with the given digits. */
-function digestsOf(store: Store, what: string): Digest[] {
+/** A stage instance's newest record, what begins with the given digits, or what a number of the report rests on. */
+function named(store: Store, what: string): { readonly digests: readonly Digest[]; readonly cell?: ReportCell } {
   const record = newestRecord(store, what);
-  if (record !== undefined) return [record.key];
+  if (record !== undefined) return { digests: [record.key] };
   const digests = /^(sha256:)?[0-9a-fA-F]{4,64}$/.test(what) ? store.resolve(what) : [];
-  if (digests.length > 0) return digests;
+  if (digests.length > 0) return { digests };
+  const cells = reportCells(store);
+  const cell = cells.find(({ id }) => id === what);
+  if (cell && cell.digests.length > 0) return { digests: cell.digests, cell };
+  if (cell) {
+    throw new UserError(`${cell.id} is ${cell.text} in the newest report, and rests on nothing of this lab.`, {
+      code: "NO_ARTIFACT",
+    });
+  }
+  const near = didYouMean(
+    what,
+    cells.map(({ id }) => id),
+  );
   throw new UserError(`Nothing in this lab is called "${what}", and no object or key begins so.`, {
     code: "UNKNOWN_DIGEST",
-    hint: "Give the digits that a report prints, a whole digest, or a stage such as train[model=baseline,seed=1].",
+    hint:
+      "Give the digits that a report prints, a whole digest, a stage such as train[model=baseline,seed=1], or the id of a number in " +
+      `the report's results.json, results/baseline/blimp for one.${near}`,
   });
 }
 
