@@ -116,7 +116,7 @@ async function compose(
 const AUDIT = [
   "Each short hash is the beginning of an artifact's digest. `stlm-pipeline audit <hash>` checks its bytes and prints the code, inputs,",
   "parameters and machine that made it, and what it fed. `results.json` lists every number of this page with its uncertainty and the full digests",
-  "that it rests on; a mean over seeds rests on one evaluation per seed.",
+  "that it rests on, and `audit` takes a number's `id` too; a mean over seeds rests on one evaluation per seed.",
 ].join("\n");
 
 function figureMarkdown({ file, alt, caption }: Figure): string {
