@@ -20,6 +20,7 @@ const PRINTS: Readonly<Record<string, RegExp>> = {
   "Encode text": /Uint16Array\(4\) \[ 7454, 2402, 257, 640 \]\na king 269/,
   "Build a model, save and load its weights": /^49857536$/m,
   "Logits and per-token losses": /^true[\s\S]*8\.\d+/,
+  Generate: /^\[\s+(\d+,?\s+){8}\]$/m,
   "Optimizer steps": /^3 \d/m,
   "A layer of your own": /^6$/m,
   Evaluate: /^1$/m,
