@@ -3,13 +3,14 @@
 // library and Node.js itself: `npx tsx scripts/gpu-bundle.ts [--folder .gpu] [--archive gpu.tar.xz]`. docs/gpu.md says how it is used.
 
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import { compileLibrary, compilerOnPath, isasOf, prebuiltPath } from "../src/backend/cpu/build.ts";
 import { prettyCanonicalJson } from "../src/util/canonical-json.ts";
 import { packageRoot, packageVersion } from "../src/util/package-root.ts";
+import { vi } from "../tests/gpu/runner/vitest.ts";
 
 /** Of the archive: what a machine is given at most. */
 const MOST_BYTES = 40e6;
@@ -71,17 +72,18 @@ async function bundleScripts(): Promise<void> {
     (file) => !NOT_FOR_A_DEVICE.test(file),
   );
   const entries = new Map(files.map((file) => [`file:${file}`, file]));
-  const { warnings } = await build({
+  const { warnings, metafile } = await build({
     entryPoints: {
       test: path.join(root, "tests", "gpu", "runner", "main.ts"),
       bench: path.join(root, "bench", "gpu", "run.ts"),
       ...Object.fromEntries([...entries].map(([entry, file]) => [`tests/${nameOf(file)}`, entry])),
     },
-    ...{ outdir: folder, outExtension: { ".js": ".mjs" }, chunkNames: "chunks/[hash]" },
+    ...{ absWorkingDir: root, outdir: folder, outExtension: { ".js": ".mjs" }, chunkNames: "chunks/[hash]" },
     ...{ bundle: true, splitting: true, format: "esm", platform: "node", target: "node20", logLevel: "warning" },
     alias: { vitest: standIn },
     // package.json says that no module has side effects, which tests/setup.ts has.
     ignoreAnnotations: true,
+    metafile: true,
     external: ["koffi"],
     // CommonJS packages inside ES modules ask for it.
     banner: {
@@ -104,6 +106,16 @@ async function bundleScripts(): Promise<void> {
     ],
   });
   if (warnings.length > 0) throw new Error("a bundle with warnings may lack something");
+  requireStandIns(Object.keys(metafile.inputs).filter((file) => /^tests\/.*\.ts$/.test(file)));
+}
+
+/** What tests ask of vitest's `vi` is a matter of run time, where the stand-in would lack it on a GPU machine first. */
+function requireStandIns(files: readonly string[]): void {
+  for (const file of files) {
+    for (const [, name] of readFileSync(path.join(root, file), "utf8").matchAll(/\bvi\.(\w+)/g)) {
+      if (!(name! in vi)) throw new Error(`${file} uses vi.${name}, which tests/gpu/runner/vitest.ts lacks`);
+    }
+  }
 }
 
 function testFiles(place: string): string[] {
