@@ -26,11 +26,10 @@ test("GPT-2 has 50,257 entries and ends a text with the last", () => {
 });
 
 test("every entry has the bytes that tiktoken gives it", () => {
-  for (let id = 0; id < gpt2.vocabSize; id++) {
-    expect(Buffer.from(gpt2.decodeBytes([id])).equals(Buffer.from(oracle.decode_single_token_bytes(id))), `${id}`).toBe(
-      true,
-    );
-  }
+  const other = Array.from({ length: gpt2.vocabSize }, (_, id) => id).filter(
+    (id) => !Buffer.from(gpt2.decodeBytes([id])).equals(oracle.decode_single_token_bytes(id)),
+  );
+  expect(other).toEqual([]);
 });
 
 test("texts in twelve scripts, emoji, odd white space and special strings have tiktoken's ids", () => {
