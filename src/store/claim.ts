@@ -93,12 +93,6 @@ export function releaseClaim(claim: Claim): void {
   if (isClaimHeld(claim)) rmSync(claim.file, { force: true });
 }
 
-/** Names in the folder that have a claim, alive or not. */
-export function claimedNames(folder: string): string[] {
-  const names = list(folder).map((file) => file.replace(/\.\d+$/, ""));
-  return [...new Set(names)].sort();
-}
-
 function isSilent(predecessor: Found | undefined, pulse: string | undefined): boolean {
   const stat = predecessor && lstat(predecessor.file);
   if (stat === undefined) return false;

@@ -2,10 +2,10 @@
 // at once on the same machine, and after a silence on another. There is nothing to unlock by hand.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Digest, hexOf, isDigest, shortDigest } from "../util/digest.ts";
+import { type Digest, hexOf, shortDigest } from "../util/digest.ts";
 import { UserError } from "../util/errors.ts";
 import { formatDuration } from "../util/format.ts";
-import { beat, type Claim, type ClaimContent, claimedNames, isClaimHeld, releaseClaim, tryClaim } from "./claim.ts";
+import { beat, type Claim, type ClaimContent, isClaimHeld, releaseClaim, tryClaim } from "./claim.ts";
 import type { Store } from "./store.ts";
 import { asStoreError } from "./store-errors.ts";
 
@@ -83,13 +83,6 @@ export async function acquireLease(store: Store, key: Digest, options: LeaseOpti
     await pause(Math.min(pollMs, Math.max(1, startedAt + waitMs - now)), signal);
     pollMs = Math.min(pollMs * 1.5, LAST_POLL_MS);
   }
-}
-
-/** Keys that some process holds, or held when it died. */
-export function leasedKeys(store: Store): Digest[] {
-  return claimedNames(store.layout.leases)
-    .map((hex) => `sha256:${hex}`)
-    .filter(isDigest);
 }
 
 /** Ends early on abort; the caller then throws the signal's own reason. */

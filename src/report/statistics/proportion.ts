@@ -1,7 +1,7 @@
 // Intervals for a share of successes that stay honest near 0 and 1 and with few items
 // (Brown, Cai & DasGupta 2001; for language-model scores Bowyer et al. 2025, arXiv 2503.01747).
 
-import { bisect, incompleteBeta, normalQuantile } from "./special.ts";
+import { normalQuantile } from "./special.ts";
 
 export interface Interval {
   readonly low: number;
@@ -18,14 +18,4 @@ export function wilsonInterval(share: number, items: number, confidence = 0.95):
   const center = (share + (z * z) / (2 * items)) / scale;
   const half = (z / scale) * Math.sqrt((share * (1 - share)) / items + (z * z) / (4 * items * items));
   return { low: Math.max(0, center - half), high: Math.min(1, center + half) };
-}
-
-/** Clopper & Pearson 1934: the exact interval, never narrower than `confidence` promises. Whole counts only. */
-export function clopperPearsonInterval(successes: number, items: number, confidence = 0.95): Interval {
-  const tail = (1 - confidence) / 2;
-  // P(X >= k; p) = I_p(k, n - k + 1), increasing in p.
-  const low = successes === 0 ? 0 : bisect((p) => incompleteBeta(p, successes, items - successes + 1), tail, 0, 1);
-  const high =
-    successes === items ? 1 : bisect((p) => incompleteBeta(p, successes + 1, items - successes), 1 - tail, 0, 1);
-  return { low, high };
 }

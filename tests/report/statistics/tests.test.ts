@@ -4,7 +4,7 @@ import { mean, standardDeviation, standardError } from "../../../src/report/stat
 import { holmAdjust } from "../../../src/report/statistics/holm.ts";
 import { mcnemarExact } from "../../../src/report/statistics/mcnemar.ts";
 import { equivalencePValue, jointDifference, pairedDifference } from "../../../src/report/statistics/paired.ts";
-import { clopperPearsonInterval, wilsonInterval } from "../../../src/report/statistics/proportion.ts";
+import { wilsonInterval } from "../../../src/report/statistics/proportion.ts";
 import { tQuantile } from "../../../src/report/statistics/student-t.ts";
 
 test("one value has a mean and no spread", () => {
@@ -56,25 +56,6 @@ test("Wilson's interval meets a worked example and never leaves [0, 1]", () => {
   expect(wilsonInterval(0, 20).low).toBeCloseTo(0, 14);
   expect(wilsonInterval(0, 20).high).toBeGreaterThan(0.1);
   expect(wilsonInterval(1, 20).high).toBeCloseTo(1, 14);
-});
-
-test("Clopper-Pearson keeps both tails at 2.5 %, by brute-force binomial sums", () => {
-  const tail = (n: number, p: number, keep: (k: number) => boolean) => {
-    let sum = 0;
-    for (let k = 0, choose = 1; k <= n; choose = (choose * (n - k)) / (k + 1), k++) {
-      if (keep(k)) sum += choose * p ** k * (1 - p) ** (n - k);
-    }
-    return sum;
-  };
-  fc.assert(
-    fc.property(fc.integer({ min: 1, max: 30 }), fc.nat(), (n, draw) => {
-      const k = draw % (n + 1);
-      const { low, high } = clopperPearsonInterval(k, n);
-      if (k > 0) expect(tail(n, low, (x) => x >= k)).toBeCloseTo(0.025, 9);
-      if (k < n) expect(tail(n, high, (x) => x <= k)).toBeCloseTo(0.025, 9);
-    }),
-  );
-  expect(clopperPearsonInterval(0, 10)).toEqual({ low: 0, high: expect.closeTo(0.3085, 4) });
 });
 
 test("McNemar's exact test is the binomial tail over the discordant items", () => {
