@@ -1,14 +1,14 @@
 // What a user reads when the GPU, its driver or its memory is not as it should be: every path on a driver that fails on demand.
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { describeCuda } from "../../../src/backend/cuda/describe.ts";
 import { DRIVER_SIGNATURES, NativeLibrary } from "../../../src/backend/cuda/driver/api.ts";
 import { openDriver } from "../../../src/backend/cuda/driver/driver.ts";
-import { candidates, LIBRARIES, openLibrary } from "../../../src/backend/cuda/driver/locate.ts";
+import { candidates, LIBRARIES, openBeside, openLibrary } from "../../../src/backend/cuda/driver/locate.ts";
 import { openNvml } from "../../../src/backend/cuda/driver/nvml.ts";
 import { peakFlopsOf } from "../../../src/backend/cuda/peak-flops.ts";
 import { probeCuda, probeNow } from "../../../src/backend/cuda/probe.ts";
@@ -209,13 +209,37 @@ describe.skipIf(missing)("errors of the simulated driver", () => {
     device.close();
   });
 
-  test("what the driver's compiler says about a kernel is quoted", () => {
-    rig.fail("cuModuleLoadDataEx", 218);
+  test.each([
+    [218, "CUDA_ERROR_INVALID_PTX", "CUDA_KERNELS_REFUSED", "report this"],
+    [221, "CUresult 221", "NO_PTX_COMPILER", "LD_LIBRARY_PATH"],
+    [2, "CUDA_ERROR_OUT_OF_MEMORY", "OUT_OF_MEMORY", "smaller micro-batch"],
+  ])("a module that is refused with %i, %s, is reported as what it is", (status, name, code, advice) => {
+    rig.fail("cuModuleLoadDataEx", status);
     const { device } = rig.openDevice();
     const x = device.allocate("f32", 4);
-    expect(failureOf(() => device.launcher.launch(scaling(x, x, 2, 4))).message).toContain("CUDA_ERROR_INVALID_PTX");
+    const error = failureOf(() => device.launcher.launch(scaling(x, x, 2, 4)));
+    expect([error.code, error.exitCode]).toEqual([code, 1]);
+    expect(error.message).toContain(name);
+    expect(error.hint).toContain(advice);
     device.launcher.launch(scaling(x, x, 2, 4));
     device.close();
+  });
+
+  test("the driver's compiler is loaded from beside the driver, where the loader would not look", () => {
+    const folder = temporaryFolder();
+    // Of this name nothing else is loaded, here or on a machine with a GPU.
+    const name = "libstlm-beside.so.1";
+    execFileSync("g++", ["-shared", "-x", "c", "/dev/null", `-Wl,-soname,${name}`, "-o", path.join(folder, name)]);
+    expect(() => new NativeLibrary(name)).toThrow();
+    const kept = openBeside(path.join(folder, "libcuda.so.1"), name);
+    expect(kept).toBeDefined();
+    expect(() => new NativeLibrary(name)).not.toThrow();
+    expect(openBeside("libcuda.so.1", name)).toBeUndefined();
+    expect(openBeside(path.join(folder, "libcuda.so.1"), "libstlm-absent.so.1")).toBeUndefined();
+    symlinkSync(rig.library, path.join(folder, "libcuda.so.1"));
+    symlinkSync(name, path.join(folder, "libnvidia-ptxjitcompiler.so.1"));
+    vi.stubEnv(LIBRARIES.cuda.variable, path.join(folder, "libcuda.so.1"));
+    expect(openDriver().compiler?.path).toBe(path.join(folder, "libnvidia-ptxjitcompiler.so.1"));
   });
 
   test("too little memory names what was asked for, what is free and what is in use, and the device works on", () => {

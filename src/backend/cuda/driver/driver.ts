@@ -11,8 +11,8 @@ import {
   type NativeNumber,
   textAt,
 } from "./api.ts";
-import { CUDA, type CudaError, isSticky, noCudaDevice, refusal } from "./errors.ts";
-import { LIBRARIES, openLibrary } from "./locate.ts";
+import { CUDA, type CudaError, isSticky, noCudaDevice, PTX_COMPILER, refusal } from "./errors.ts";
+import { LIBRARIES, openBeside, openLibrary } from "./locate.ts";
 
 /** Kernels use bf16 matrix instructions and asynchronous copies, which came with compute capability 8.0 (Ampere). */
 export const LEAST_CAPABILITY = 80;
@@ -54,6 +54,8 @@ export class Driver {
     library: NativeLibrary,
     /** The file it was loaded from. */
     readonly file: string,
+    /** The driver's compiler for PTX, if it lies beside that file: kept so that it stays loaded. */
+    readonly compiler?: NativeLibrary | undefined,
   ) {
     this.out = new HostBlock(4096);
     this.functions = Object.fromEntries(
@@ -172,7 +174,7 @@ export function openDriver(): Driver {
       `Install the NVIDIA driver, or name its library in ${LIBRARIES.cuda.variable}; or choose --device cpu.`,
     );
   }
-  const driver = new Driver(opened.library, opened.file);
+  const driver = new Driver(opened.library, opened.file, openBeside(opened.file, PTX_COMPILER));
   const status = driver.status("cuInit", 0);
   if (status === CUDA.noDevice) throw noCudaDevice(`the driver (${opened.file}) finds no GPU`);
   if (status !== CUDA.success) {

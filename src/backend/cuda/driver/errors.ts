@@ -7,18 +7,17 @@ export const CUDA = {
   success: 0,
   outOfMemory: 2,
   noDevice: 100,
+  invalidImage: 200,
+  noBinaryForGpu: 209,
+  invalidPtx: 218,
+  noPtxCompiler: 221,
+  unsupportedPtxVersion: 222,
   notReady: 600,
   notSupported: 801,
 } as const;
 
-/** The image of a module does not fit the driver or the GPU. */
-const UNUSABLE_IMAGE = new Set([
-  200, // CUDA_ERROR_INVALID_IMAGE
-  209, // CUDA_ERROR_NO_BINARY_FOR_GPU
-  218, // CUDA_ERROR_INVALID_PTX
-  221, // CUDA_ERROR_JIT_COMPILER_NOT_FOUND
-  222, // CUDA_ERROR_UNSUPPORTED_PTX_VERSION
-]);
+/** What libcuda opens by this name to compile PTX. */
+export const PTX_COMPILER = "libnvidia-ptxjitcompiler.so.1";
 
 /** After these the context refuses everything: a kernel read or wrote where it must not, or the GPU itself failed. */
 const STICKY = new Set([
@@ -35,10 +34,6 @@ const STICKY = new Set([
   718, // CUDA_ERROR_INVALID_PC
   719, // CUDA_ERROR_LAUNCH_FAILED
 ]);
-
-export function isUnusableImage(status: number): boolean {
-  return UNUSABLE_IMAGE.has(status);
-}
 
 export function isSticky(status: number): boolean {
   return STICKY.has(status);
@@ -91,4 +86,39 @@ export function refusal({ status, name, text, call, recentKernels = [] }: Refusa
         ? "Choose a smaller micro-batch, or free the GPU of other programs (nvidia-smi lists them)."
         : "`stlm-pipeline doctor` says which driver and GPU are used; a newer driver may help.",
   });
+}
+
+export interface RefusedModule {
+  readonly status: number;
+  /** What the driver says, with the name of its error. */
+  readonly message: string;
+  /** `PTX 7.8`. */
+  readonly kernels: string;
+  /** libcuda's file. */
+  readonly driverFile: string;
+}
+
+/** The driver did not take a module for a reason of the module's or of its compiler's; undefined for any other status. */
+export function moduleRefusal({ status, message, kernels, driverFile }: RefusedModule): CudaError | undefined {
+  switch (status) {
+    case CUDA.unsupportedPtxVersion:
+      return new CudaError(status, message, {
+        code: "CUDA_DRIVER_TOO_OLD",
+        hint: `The kernels are ${kernels} for compute capability 8.0: install NVIDIA driver 520 (CUDA 11.8) or newer.`,
+      });
+    case CUDA.noPtxCompiler:
+      return new CudaError(status, message, {
+        code: "NO_PTX_COMPILER",
+        hint: `${PTX_COMPILER}, a part of the NVIDIA driver, was not found. It belongs beside ${driverFile}: add the folder where it lies\nto LD_LIBRARY_PATH, or install the whole driver (in a container: NVIDIA_DRIVER_CAPABILITIES=compute,utility).`,
+      });
+    case CUDA.invalidImage:
+    case CUDA.noBinaryForGpu:
+    case CUDA.invalidPtx:
+      return new CudaError(status, message, {
+        code: "CUDA_KERNELS_REFUSED",
+        hint: "The file may be damaged: install the package anew. If that does not help, report this with what `stlm-pipeline doctor` prints.",
+      });
+    default:
+      return undefined;
+  }
 }

@@ -106,6 +106,19 @@ export function openLibrary(library: LibraryName, newest?: number): Opened {
   return { library: undefined, reason: file ?? `no ${names.join(", ")} here` };
 }
 
+/**
+ * A library of which `file` opens a part by name only: loaded from the same folder, so that the loader knows it by then, also where
+ * that folder is not one of its own. Undefined where it is not there. It has to be kept as long as `file` is used.
+ */
+export function openBeside(file: string, name: string): NativeLibrary | undefined {
+  if (!path.isAbsolute(file)) return undefined;
+  try {
+    return new NativeLibrary(path.join(path.dirname(file), name));
+  } catch {
+    return undefined;
+  }
+}
+
 /** The file behind a name that the loader found; the name itself where the system does not tell. */
 function loadedFile(candidate: string): string {
   if (path.isAbsolute(candidate) || !existsSync("/proc/self/maps")) return candidate;

@@ -2,7 +2,7 @@
 
 import { HostBlock } from "./api.ts";
 import type { Driver } from "./driver.ts";
-import { CUDA, CudaError, isUnusableImage } from "./errors.ts";
+import { CUDA, type CudaError, moduleRefusal } from "./errors.ts";
 
 /** CUjit_option: where the compiler writes what it has to say, and how many bytes it may. */
 const JIT_ERROR_LOG = 5;
@@ -108,22 +108,20 @@ export class KernelTable {
       }
       return driver.out.view.getBigUint64(0, true);
     }
-    if (!isUnusableImage(status)) throw driver.errorOf(status, "cuModuleLoadDataEx");
-    throw this.refused(status, { name, ptx }, log.text().trim());
+    throw this.refused(status, { name, ptx }, log.text().trim()) ?? driver.errorOf(status, "cuModuleLoadDataEx");
   }
 
-  private refused(status: number, { name, ptx }: ModuleSource, log: string): CudaError {
-    const { name: code, text } = this.driver.nameOf(status);
+  private refused(status: number, { name, ptx }: ModuleSource, log: string): CudaError | undefined {
+    const { driver } = this;
+    const { name: code, text } = driver.nameOf(status);
     const version = ptxVersion(ptx);
-    const kernels = version === undefined ? "PTX" : `PTX ${Math.floor(version / 10)}.${version % 10}`;
-    return new CudaError(
+    const what = `${code}${text ? `, ${text}` : ""}`;
+    return moduleRefusal({
       status,
-      `The NVIDIA driver (CUDA ${cudaVersion(this.driver.version)}) cannot compile ${name} for this GPU: ${code}${text ? `, ${text}` : ""}.${log ? `\n${log}` : ""}`,
-      {
-        code: "CUDA_DRIVER_TOO_OLD",
-        hint: `The kernels are ${kernels} for compute capability 8.0: install NVIDIA driver 520 (CUDA 11.8) or newer.`,
-      },
-    );
+      message: `The NVIDIA driver (CUDA ${cudaVersion(driver.version)}) cannot compile ${name} for this GPU: ${what}.${log ? `\n${log}` : ""}`,
+      kernels: version === undefined ? "PTX" : `PTX ${Math.floor(version / 10)}.${version % 10}`,
+      driverFile: driver.file,
+    });
   }
 
   private hold(block: HostBlock): HostBlock {
