@@ -59,6 +59,13 @@ const params = z
   .refine((params) => params.minLearningRate <= params.learningRate, {
     path: ["minLearningRate"],
     message: "minLearningRate must not be above learningRate: a schedule ends below its peak",
+  })
+  // Known before any data is: a plan is refused, not a run that has downloaded for hours.
+  .superRefine(({ batchTokens, model: { contextWindow } }, context) => {
+    if (batchTokens % contextWindow === 0) return;
+    const nearest = Math.max(1, Math.round(batchTokens / contextWindow)) * contextWindow;
+    const message = `batchTokens ${batchTokens} is not a multiple of contextWindow ${contextWindow}; ${nearest} is`;
+    context.addIssue({ code: "custom", path: ["batchTokens"], message });
   });
 
 export default defineStage({

@@ -30,12 +30,16 @@ export const modelConfigSchema = z
       .optional()
       .describe("The exact number of parameters that is expected; training refuses another"),
   })
-  .refine((config) => config.hiddenDim % config.numHeads === 0, { message: "hiddenDim must be a multiple of numHeads" })
+  .refine((config) => config.hiddenDim % config.numHeads === 0, {
+    path: ["numHeads"],
+    message: "hiddenDim must be a multiple of numHeads",
+  })
   .refine((config) => config.numHeads % config.numKvHeads === 0, {
+    path: ["numKvHeads"],
     message: "numHeads must be a multiple of numKvHeads",
   })
   .refine(({ positions, hiddenDim, numHeads }) => positions !== "rope" || (hiddenDim / numHeads) % 2 !== 1, {
-    path: ["positions"],
+    path: ["hiddenDim"],
     message: "rope turns pairs: hiddenDim / numHeads must be even",
   });
 

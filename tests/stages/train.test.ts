@@ -141,9 +141,11 @@ describe("the train stage", () => {
     expect((await run()).log.join()).not.toContain("warmupSteps");
   });
 
-  test("an unknown parameter and a batch that cannot be cut are refused", async () => {
+  test("an unknown parameter and a batch that cannot be cut are refused before anything runs", () => {
     expect(train.params.safeParse({ ...params, learningrate: 1 }).success).toBe(false);
-    await expect(run({ params: { ...params, batchTokens: 40 } })).rejects.toThrow("not a multiple of contextWindow 16");
+    expect(train.params.safeParse({ ...params, batchTokens: 40 }).error!.issues).toMatchObject([
+      { path: ["batchTokens"], message: "batchTokens 40 is not a multiple of contextWindow 16; 48 is" },
+    ]);
   });
 
   test("a model that has another number of parameters than it asserts is refused before a step is made", async () => {
