@@ -1,15 +1,15 @@
 // What `doctor` says about the GPU: what was found where, or the one reason why nothing can be used.
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import path from "node:path";
+import { isUserError } from "../../util/errors.ts";
 import { formatBytes } from "../../util/format.ts";
 import { type DeviceDescription, LEAST_CAPABILITY, openDriver } from "./driver/driver.ts";
 import { openLibrary } from "./driver/locate.ts";
 import { cudaVersion, ptxVersion } from "./driver/modules.ts";
 import { openNvml } from "./driver/nvml.ts";
 import { chooseGemm } from "./gemm/choice.ts";
-import { ptxFolder } from "./kernel-files.ts";
+import { createCudaBackend } from "./index.ts";
 import { type CudaFound, probeNow, seemsWithoutDriver } from "./probe.ts";
+import { shippedModules } from "./shipped.ts";
 
 export interface CudaFinding {
   readonly what: string;
@@ -19,13 +19,29 @@ export interface CudaFinding {
 }
 
 /** Never throws. One finding where there is no GPU to use. */
-export function describeCuda(): CudaFinding[] {
+export async function describeCuda(): Promise<CudaFinding[]> {
   if (seemsWithoutDriver()) {
     return [{ what: "cuda device", ok: true, detail: "none: no NVIDIA driver is running on this machine" }];
   }
   const probe = probeNow();
   if (!probe.available) return [{ what: "cuda device", ok: false, detail: probe.reason, remedy: probe.hint }];
-  return [gpus(probe), kernels(), products(probe), management(probe.device)];
+  return [
+    gpus(probe),
+    await tried("cuda kernels", kernels),
+    await tried("matrix products", () => products(probe)),
+    management(probe.device),
+  ];
+}
+
+/** The detail that `look` comes to, or what keeps a run from starting. */
+async function tried(what: string, look: () => Promise<string>): Promise<CudaFinding> {
+  try {
+    return { what, ok: true, detail: await look() };
+  } catch (error) {
+    if (!isUserError(error)) throw error;
+    // What the driver's compiler says would fill the screen.
+    return { what, ok: false, detail: error.message.split("\n")[0]!, remedy: error.hint?.replaceAll("\n", " ") };
+  }
 }
 
 function gpus({ driverFile, driverVersion }: CudaFound): CudaFinding {
@@ -43,27 +59,29 @@ function describeDevice({ ordinal, name, capability, multiprocessors, memoryByte
   return `${ordinal}: ${name} (${version}${usable}, ${multiprocessors} multiprocessors, ${formatBytes(memoryBytes)})`;
 }
 
-function kernels(): CudaFinding {
-  const files = existsSync(ptxFolder()) ? readdirSync(ptxFolder()).filter((name) => name.endsWith(".ptx")) : [];
-  if (files.length === 0) {
-    const remedy = "build it with nvcc by `npx tsx scripts/build-ptx.ts`, or install the npm package";
-    return { what: "cuda kernels", ok: false, detail: "there is no PTX in the package", remedy };
+/** Tried with a small one, of a file that is compiled at once. */
+async function kernels(): Promise<string> {
+  const modules = shippedModules();
+  const backend = await createCudaBackend({ gemm: "own", modules });
+  try {
+    const x = backend.allocate("f32", 1);
+    backend.kernels.scale({ y: x, x, factor: 2, length: 1 });
+    backend.read(x);
+  } finally {
+    backend.close();
   }
-  const versions = new Set(files.map((name) => ptxVersion(readFileSync(path.join(ptxFolder(), name), "utf8")) ?? 0));
-  const newest = Math.max(...versions);
-  return {
-    what: "cuda kernels",
-    ok: true,
-    detail: `PTX ${Math.floor(newest / 10)}.${newest % 10}, ${files.length} files`,
-  };
+  const newest = Math.max(...modules.map(({ ptx }) => ptxVersion(ptx) ?? 0));
+  return `PTX ${Math.floor(newest / 10)}.${newest % 10}, ${modules.length} files`;
 }
 
-function products({ device, cublasLt, noCublasLt }: CudaFound): CudaFinding {
+/** Tried by opening what a run would: a library that is found may still not start. */
+async function products({ device, cublasLt, noCublasLt }: CudaFound): Promise<string> {
   const choice = chooseGemm(device.capability, cublasLt !== undefined);
+  (await createCudaBackend()).close();
   const found = cublasLt ? `cuBLASLt ${cublasLt.version}, ${cublasLt.file}` : `cuBLASLt not found (${noCublasLt})`;
   const nvrtc = openLibrary("nvrtc");
   const compiler = nvrtc.library ? `; NVRTC ${nvrtc.file}` : "";
-  return { what: "matrix products", ok: true, detail: `${choice}; ${found}${compiler}` };
+  return `${choice}; ${found}${compiler}`;
 }
 
 function management(device: DeviceDescription): CudaFinding {

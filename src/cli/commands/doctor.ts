@@ -32,7 +32,7 @@ export async function doctor(options: { directory: string; json: boolean }): Pro
     node(),
     machine(),
     cpuDevice(cpu, compiler),
-    ...cudaDevice(),
+    ...(await cudaDevice()),
     autoDevice(cpu, { f32: resolveDevice("auto", "f32"), bf16: resolveDevice("auto", "bf16") }),
     await loads("DuckDB", "@duckdb/node-api"),
     await loads("esbuild", "esbuild"),
@@ -97,8 +97,8 @@ function bf16Path({ bf16, noBf16 }: CpuDescription): string {
   return bf16 === "amx" || bf16 === "avx512bf16" ? bf16 : `${bf16}, emulated`;
 }
 
-function cudaDevice(): Finding[] {
-  return describeCuda().map(({ ok, ...finding }) => ({ ...finding, verdict: ok ? "ok" : "warning" }));
+async function cudaDevice(): Promise<Finding[]> {
+  return (await describeCuda()).map(({ ok, ...finding }) => ({ ...finding, verdict: ok ? "ok" : "warning" }));
 }
 
 /** What `auto` comes to. A compiler that is there and does not work is found out by starting it alone. */

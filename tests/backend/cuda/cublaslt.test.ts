@@ -9,6 +9,7 @@ import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { fromBf16, toBf16 } from "../../../src/backend/cuda/bf16.ts";
 import { cudaDeterminismClass } from "../../../src/backend/cuda/class.ts";
+import { describeCuda } from "../../../src/backend/cuda/describe.ts";
 import type { CudaDevice } from "../../../src/backend/cuda/device.ts";
 import { NativeLibrary } from "../../../src/backend/cuda/driver/api.ts";
 import { type CublasLt, cublasVersion, openCublasLt } from "../../../src/backend/cuda/driver/cublaslt.ts";
@@ -299,6 +300,10 @@ describe.skipIf(missing)("the provider cublaslt on the simulated driver", () => 
       code: "NO_CUBLASLT",
       message: expect.stringContaining("cublasLtCreate returned 1"),
     });
+    const detail = expect.stringContaining("cublasLtCreate returned 1");
+    expect(await describeCuda()).toContainEqual(
+      expect.objectContaining({ what: "matrix products", ok: false, detail }),
+    );
     refuseHandles(0);
     (await createCudaBackend({ graphs: false })).close();
   });

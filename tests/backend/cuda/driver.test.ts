@@ -326,11 +326,11 @@ describe.skipIf(missing)("errors of the simulated driver", () => {
     expect(probeCuda()).toMatchObject({ available: false });
   });
 
-  test("doctor is told what was found where, or the one reason why not", () => {
-    expect(describeCuda().map(({ what, ok }) => [what, ok])).toEqual(
+  test("doctor is told what was found where, or the one reason why not", async () => {
+    expect((await describeCuda()).map(({ what, ok }) => [what, ok])).toEqual(
       ["cuda device", "cuda kernels", "matrix products", "NVML"].map((what) => [what, true]),
     );
-    const [gpu, kernels, products, nvml] = describeCuda().map(({ detail }) => detail);
+    const [gpu, kernels, products, nvml] = (await describeCuda()).map(({ detail }) => detail);
     expect(gpu).toBe(
       `0: CUDA simulator (compute capability 8.0, 4 multiprocessors, 1.07 GB); driver for CUDA 13.0, ${rig.library}`,
     );
@@ -338,9 +338,23 @@ describe.skipIf(missing)("errors of the simulated driver", () => {
     expect(products).toMatch(/^own; cuBLASLt not found \(STLM_CUBLASLT_LIBRARY is none\)/);
     expect(nvml).toBe("not found (STLM_NVML_LIBRARY is none): energy is not recorded");
     rig.setDevice(1, 13000, 70);
-    const refused = describeCuda();
+    const refused = await describeCuda();
     expect(refused).toHaveLength(1);
     expect(refused[0]).toMatchObject({ ok: false, detail: expect.stringContaining("compute capability 7.0") });
+  });
+
+  test.each([
+    ["STLM_CUDA_GEMM is bogus.", "matrix products", "bogus", "It can be own, cublaslt, tuned"],
+    ["which cannot be used: STLM_CUBLASLT_LIBRARY is none.", "matrix products", "cublaslt", "Install it"],
+    ["cannot compile elementwise.ptx", "cuda kernels", "", "LD_LIBRARY_PATH"],
+  ])("doctor is told why the next run would be refused: %s", async (detail, what, gemm, remedy) => {
+    vi.stubEnv("STLM_CUDA_GEMM", gemm);
+    if (what === "cuda kernels") rig.fail("cuModuleLoadDataEx", 221);
+    const findings = await describeCuda();
+    expect(findings).toHaveLength(4);
+    expect(findings.filter(({ ok }) => !ok)).toEqual([
+      { what, ok: false, detail: expect.stringContaining(detail), remedy: expect.stringContaining(remedy) },
+    ]);
   });
 
   test("a machine without a GPU is an answer of the probe", () => {
