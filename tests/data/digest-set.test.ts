@@ -24,3 +24,13 @@ test("it keeps every digest while it grows", () => {
   for (let index = 0; index < 20_000; index++) expect(set.add(hashOf(`${index}`))).toBe(false);
   expect(set.size).toBe(20_000);
 });
+
+test("it tells digests apart by any of their first sixteen bytes but for one bit", () => {
+  const set = new DigestSet();
+  expect(set.add(Buffer.alloc(32))).toBe(true);
+  for (let at = 0; at < 16; at++) {
+    const digest = Buffer.alloc(32);
+    digest[at] = 2;
+    expect(set.add(digest), `byte ${at}`).toBe(true);
+  }
+});

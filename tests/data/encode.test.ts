@@ -9,6 +9,7 @@ import { EncodePool } from "../../src/data/encode-pool.ts";
 import { splitNames } from "../../src/data/split.ts";
 import { exactParts } from "../../src/data/tokenizers/exact-cuts.ts";
 import { makeTokenizer, type Tokenizer } from "../../src/data/tokenizers/index.ts";
+import { pieceEnd } from "../../src/data/tokenizers/pre-tokenizer.ts";
 import { dtypeFor, TokensWriter } from "../../src/data/tokens.ts";
 import { digestBytes } from "../../src/util/digest.ts";
 import { CounterRandom } from "../../src/util/philox.ts";
@@ -158,6 +159,28 @@ test("a text in exact parts has the ids of the whole, valid UTF-8 or not", () =>
       expect(parts.at(-1)?.to ?? 0).toBe(utf8.length);
       const ids = parts.flatMap(({ from, to }) => [...tokenizer.encodeUtf8(utf8, from, to)]);
       expect(ids).toEqual([...tokenizer.encodeUtf8(utf8)]);
+    }),
+    { numRuns: 500, seed: SEED },
+  );
+});
+
+/** Where the pieces of a text end. */
+function pieceEnds(utf8: Uint8Array, from = 0, to = utf8.length): number[] {
+  const ends: number[] = [];
+  for (let at = from; at < to; ) {
+    at = pieceEnd(utf8, at, to);
+    ends.push(at);
+  }
+  return ends;
+}
+
+test("no piece is cut, whatever white space it is made of", () => {
+  const bits = fc.constantFrom(" ", " ", "\n", "\u0085", "\u3000", "\u00a0", "a", "é", "1", "'s", "'", "!", "\ufeff");
+  fc.assert(
+    fc.property(fc.array(bits, { maxLength: 30 }), fc.integer({ min: 1, max: 12 }), (text, size) => {
+      const utf8 = Buffer.from(text.join(""));
+      const cut = [...exactParts(utf8, size)].flatMap(({ from, to }) => pieceEnds(utf8, from, to));
+      expect(cut).toEqual(pieceEnds(utf8));
     }),
     { numRuns: 500, seed: SEED },
   );
