@@ -6,6 +6,7 @@ import {
   HostBlock,
   type NativeFunction,
   NativeLibrary,
+  textAt,
 } from "../../../src/backend/cuda/driver/api.ts";
 import { buildSimulator } from "../../../src/backend/cuda/simulator/build.ts";
 import { simulatorUnavailable } from "./driver-under-test.ts";
@@ -22,6 +23,7 @@ const CONTROLS = {
   cudasimSetDeferred: "i",
   cudasimSetMemory: "p",
   cudasimInjectFailure: "pui",
+  cudasimMessage: "",
 } as const;
 const FURTHER = {
   cuCtxSynchronize: "",
@@ -66,6 +68,7 @@ describe.skipIf(unavailable)(`the simulated driver${unavailable ? ` (skipped: ${
   beforeAll(async () => {
     const library = new NativeLibrary(await buildSimulator({ kernels: ["elementwise.cu"] }));
     for (const [name, types] of Object.entries(SIGNATURES)) functions.set(name, library.bind(name, types)!);
+    functions.set("cudasimMessage", library.bind("cudasimMessage", "", "p")!);
   });
   beforeEach(() => {
     call("cudasimReset");
@@ -182,6 +185,19 @@ describe.skipIf(unavailable)(`the simulated driver${unavailable ? ` (skipped: ${
     call("cuDevicePrimaryCtxRelease_v2", 0);
     call("cuCtxSetCurrent", made("cuDevicePrimaryCtxRetain", 0));
     expect(call("cuMemAlloc_v2", out.address, 4)).toBe(SUCCESS);
+  });
+
+  test("a kernel that is given an address of the host faults, as on a GPU", () => {
+    expect(load(PTX)).toBe(SUCCESS);
+    const fill = made("cuModuleGetFunction", out.view.getBigUint64(0, true), text("fill_32").address);
+    const args = new HostBlock(64);
+    const pointers = new HostBlock(64);
+    args.view.setBigUint64(0, host.address, true);
+    args.view.setInt32(16, 1, true); // one element
+    for (let i = 0; i < 3; i++) pointers.view.setBigUint64(i * 8, args.address + BigInt(i * 8), true);
+    expect(call("cuLaunchKernel", fill, 1, 1, 1, 32, 1, 1, 0, 0n, pointers.address, 0n)).toBe(SUCCESS);
+    expect(call("cuCtxSynchronize")).toBe(ILLEGAL_ADDRESS);
+    expect(textAt(BigInt(call("cudasimMessage")))).toBe("fill_32: parameter 0 points to no memory of the device");
   });
 
   test("the n-th call of a function fails where a test asks for it", () => {

@@ -59,6 +59,16 @@ struct Arguments {
   Arguments(const Arguments&) = delete;
 };
 
+/** The first parameter that points to what is no memory of the device, or -1. A GPU faults where a thread follows it. */
+int strayPointer(const Kernel& kernel, const Arguments& arguments) {
+  for (size_t i = 0; i < kernel.isPointer.size(); i++) {
+    uintptr_t address = 0;
+    if (kernel.isPointer[i]) memcpy(&address, arguments.addresses[i], sizeof address);
+    if (address && !isDeviceRange(address, 0)) return static_cast<int>(i);
+  }
+  return -1;
+}
+
 }  // namespace
 }  // namespace cudasim
 
@@ -155,6 +165,10 @@ CUDA_API int cuLaunchKernel(void* handle, unsigned gridX, unsigned gridY, unsign
   const auto arguments = std::make_shared<Arguments>(*kernel, parameters);
   const Dim3 grid{gridX, gridY, gridZ}, block{blockX, blockY, blockZ};
   return enqueue(stream, [=] {
+    if (const int stray = strayPointer(*kernel, *arguments); stray >= 0) {
+      driver.message = std::string(kernel->name) + ": parameter " + std::to_string(stray) + " points to no memory of the device";
+      return static_cast<int>(errorIllegalAddress);
+    }
     const Failure failure = runGrid(grid, block, sharedBytes, kernel->run, arguments->addresses.data());
     if (failure.code) {
       driver.message = std::string(kernel->name) + ": " + failure.text;

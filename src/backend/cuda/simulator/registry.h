@@ -14,6 +14,7 @@ struct Kernel {
   const char* name;
   void (*run)(void*);                  // once per thread, with the array of addresses of its parameters
   std::vector<size_t> parameterBytes;  // in the order of declaration
+  std::vector<bool> isPointer;         // of the same
   unsigned maxThreads;                 // of __launch_bounds__, else 1024
   size_t dynamicLimit = 48 * 1024;     // grows by cuFuncSetAttribute
 };
@@ -32,7 +33,7 @@ Kernel describeKernel(const char* name, unsigned maxThreads, void (*)(Parameters
   const auto run = [](void* addresses) {
     callKernel<Function, Parameters...>(static_cast<void**>(addresses), std::index_sequence_for<Parameters...>{});
   };
-  return {name, run, {sizeof(Parameters)...}, maxThreads};
+  return {name, run, {sizeof(Parameters)...}, {std::is_pointer_v<Parameters>...}, maxThreads};
 }
 
 struct Registration {
