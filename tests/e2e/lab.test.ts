@@ -3,6 +3,7 @@
 import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { printable } from "../../src/cli/output.ts";
 import { LabRig, withState } from "../rigs/lab-rig.ts";
 
 // Whole runs, on a machine that may be busy with other tests.
@@ -138,11 +139,12 @@ describe("a small lab", () => {
     const other = await lab.cli("sample", "train[model=wide,seed=1]", "--set", "train.steps=10");
     expect(other.stderr).toMatch(/ran with others: .*params\.steps/);
     expect((await lab.cli("report")).code).toBe(0);
-    const sample = ["sample", "train[model=wide,seed=1]", "Once upon", "--tokens", "8", "--json"];
-    const [one, two] = [await lab.cli(...sample), await lab.cli(...sample)];
-    expect(one.code).toBe(0);
-    expect(JSON.parse(one.stdout)).toMatchObject({ prompt: "Once upon" });
-    expect(one.stdout).toBe(two.stdout);
+    const sample = ["sample", "train[model=wide,seed=1]", "Once upon\u0007", "--tokens", "8"];
+    const [one, two] = [await lab.cli(...sample, "--json"), await lab.cli(...sample)];
+    expect([one.code, two.code]).toEqual([0, 0]);
+    const { prompt, text } = JSON.parse(one.stdout) as { prompt: string; text: string };
+    expect(prompt).toBe("Once upon\u0007");
+    expect(two.stdout).toBe(`Once upon\\u{7}${printable(text)}\n`);
   });
 
   test("its shards can be looked into and taken out, and its data sets are known by name", async () => {

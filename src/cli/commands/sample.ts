@@ -12,7 +12,7 @@ import { explain } from "../../pipeline/why.ts";
 import type { Digest } from "../../util/digest.ts";
 import { UserError } from "../../util/errors.ts";
 import { type Lab, type LabOptions, openLab } from "../lab.ts";
-import { printJson } from "../output.ts";
+import { printable, printJson } from "../output.ts";
 import { type DeviceChoice, planLab } from "../planning.ts";
 
 interface SampleOptions extends LabOptions {
@@ -49,7 +49,9 @@ export async function sample(stage: string, prompt: string, options: SampleOptio
     const start = Int32Array.from([encoder.endOfText, ...encoder.encode(prompt)]);
     const ids: number[] = [];
     const text = new TextDecoder();
-    if (!options.json) process.stdout.write(prompt);
+    // A model of bytes says control characters too: a terminal must not act on them.
+    const show = (part: string) => void process.stdout.write(printable(part));
+    if (!options.json) show(prompt);
     for (const id of generate(loaded.model, backend, start, {
       maxTokens: options.tokens,
       temperature: options.temperature,
@@ -59,10 +61,10 @@ export async function sample(stage: string, prompt: string, options: SampleOptio
       stopAt: encoder.endOfText,
     })) {
       ids.push(id);
-      if (!options.json) process.stdout.write(text.decode(encoder.decodeBytes([id]), { stream: true }));
+      if (!options.json) show(text.decode(encoder.decodeBytes([id]), { stream: true }));
     }
     if (options.json) printJson({ stage: node.id, model, prompt, text: encoder.decode(ids), ids });
-    else process.stdout.write(`${text.decode()}\n`);
+    else show(`${text.decode()}\n`);
     return 0;
   } finally {
     backend?.close();
