@@ -4,7 +4,9 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vi
 import type { Backend } from "../../../src/backend/backend.ts";
 import { createCpuBackend } from "../../../src/backend/cpu/index.ts";
 import { cudaDeterminismClass } from "../../../src/backend/cuda/class.ts";
+import { Driver } from "../../../src/backend/cuda/driver/driver.ts";
 import { type CudaOptions, createCudaBackend } from "../../../src/backend/cuda/index.ts";
+import { addressesOf, Issuer } from "../../../src/backend/cuda/operation.ts";
 import { KernelTimes } from "../../../src/backend/cuda/profile.ts";
 import { deviceClassOf, openBackend, resolveDevice } from "../../../src/backend/index.ts";
 import { Transformer } from "../../../src/models/transformer.ts";
@@ -59,6 +61,7 @@ describe.skipIf(missing)("the cuda device", () => {
     backend?.close();
     backend = undefined;
     vi.unstubAllEnvs();
+    vi.restoreAllMocks();
   });
 
   test.skipIf(!isSimulated)("says what it is: precision, class, and where the matrix products come from", async () => {
@@ -161,6 +164,28 @@ describe.skipIf(missing)("the cuda device", () => {
     const update = { sum_squares: 1, sum_squares_finish: 1, clip_scale: 1, adamw: 1, clear: 1 };
     expect(launches).toMatchObject({ ...update, cut_windows: 2, increment: 2, sum_f32: 2 });
     expect(Object.keys(launches).filter((kernel) => /^(fill|cast|copy|sum_finish)/.test(kernel))).toEqual([]);
+  });
+
+  test("every address that a step queues is memory of the device, also in tables, which no simulator looks into", async () => {
+    const make = vi.spyOn(Driver.prototype, "make");
+    const issue = vi.spyOn(Issuer.prototype, "add");
+    const { trainer } = trainerOn(await open({ graphs: false }), { contextWindow: 8, numLayers: 1 });
+    for (let step = 0; step < 2; step++) await trainer.queueStep();
+    const segments = make.mock.calls.flatMap(([name, bytes], i) =>
+      name === "cuMemAlloc_v2" ? [{ start: make.mock.results[i]!.value as bigint, bytes: BigInt(bytes!) }] : [],
+    );
+    const isOurs = (address: bigint) =>
+      segments.some(({ start, bytes }) => address >= start && address < start + bytes);
+    const stray = issue.mock.calls
+      .flatMap(([operation]) => addressesOf(operation).map((address) => ({ operation, address })))
+      .filter(({ address }) => address !== 0n && !isOurs(address));
+    expect(stray).toEqual([]);
+    const withTables = issue.mock.calls.flatMap(([operation]) =>
+      operation.kind === "launch" && operation.launch.args.some(({ type }) => type === "table")
+        ? [operation.launch.kernel]
+        : [],
+    );
+    expect([...new Set(withTables)].sort()).toEqual(["adamw", "clear", "sum_squares", "sum_squares_finish"]);
   });
 
   test.skipIf(!isSimulated)("a recorded step is a call for each micro-batch and thirteen more", async () => {
