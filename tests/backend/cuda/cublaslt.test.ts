@@ -227,6 +227,7 @@ describe.skipIf(missing)("the provider cublaslt on the simulated driver", () => 
       expect([plan.algorithms, plan.algorithmId(1), plan.workspaceBytes(0)]).toEqual([2, "61.1.1.1.1.1.1.-.-", 0]);
       provider.run(device.launcher, args({}), plan, 1);
       expect(standIn.lastAlgorithm()).toBe(1);
+      expect(provider.plan(device.launcher, args({ K: 11, lda: 11 }))?.algorithms).toBe(1);
     });
 
     test("is repeated by a recording on the memory that the recording was given", () => {

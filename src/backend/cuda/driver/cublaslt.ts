@@ -44,9 +44,10 @@ const PREFERENCE = {
  */
 const REDUCTION_IN_WORKSPACE = 2;
 
-/** sizeof(cublasLtMatmulHeuristicResult_t), of which the first 64 bytes are the algorithm. */
+/** sizeof(cublasLtMatmulHeuristicResult_t): the algorithm, the bytes of its workspace, and a status that says whether it can be used. */
 const RESULT_BYTES = 96;
 const ALGORITHM_BYTES = 64;
+const RESULT_STATE = 72;
 const MOST_ALGORITHMS = 16;
 /**
  * Sizes of the attributes of an algorithm's configuration, in the order of their numbers: id, tile, split of k, reduction scheme,
@@ -190,7 +191,10 @@ class LoadedCublasLt implements CublasLt {
     this.functions.cublasLtDestroy(this.handle);
   }
 
-  /** Asks the library for algorithms under our rules; they lie in `results` afterwards. */
+  /**
+   * Asks the library for algorithms under our rules; they lie in `results` afterwards. Never while a stream is captured: in that of
+   * CUDA 13.3 the question then fails, whichever stream it is.
+   */
   private choose(shape: LtShape, description: bigint, a: bigint, b: bigint, d: bigint): number {
     const preference = this.make("cublasLtMatmulPreferenceCreate", "cublasLtMatmulPreferenceDestroy");
     const set = "cublasLtMatmulPreferenceSetAttribute" as const;
@@ -209,7 +213,12 @@ class LoadedCublasLt implements CublasLt {
       results.address,
       out.address,
     );
-    return status === 0 ? out.view.getInt32(0, true) : 0;
+    const count = status === 0 ? out.view.getInt32(0, true) : 0;
+    const states = Array.from({ length: count }, (_, i) =>
+      results.view.getInt32(i * RESULT_BYTES + RESULT_STATE, true),
+    );
+    const unusable = states.findIndex((state) => state !== 0);
+    return unusable < 0 ? count : unusable;
   }
 
   /** The algorithm's configuration as the library numbers it. */

@@ -137,7 +137,10 @@ LT_API int cublasLtMatmulPreferenceSetAttribute(Preference* preference, int attr
   return success;
 }
 
-/** Two algorithms; the second needs a workspace, and says for which alignments it was asked. None for a k of 13. */
+/**
+ * Two algorithms; the second needs a workspace, and says for which alignments it was asked. None for a k of 13, and for a k of 11 two
+ * of which the second cannot be used.
+ */
 LT_API int cublasLtMatmulAlgoGetHeuristic(Handle* handle, Description* description, Layout* a, Layout* b, Layout* c,
                                           Layout* d, Preference* preference, int requested, Result* results, int* count) {
   if (handle != &theHandle || requested < 2 || c->rows != d->rows || c->type != d->type) return invalidValue;
@@ -153,6 +156,7 @@ LT_API int cublasLtMatmulAlgoGetHeuristic(Handle* handle, Description* descripti
     results[i].algorithm.data[0] = algorithmMark + static_cast<uint64_t>(i);
     for (int j = 0; j < 4; j++) results[i].algorithm.data[1 + j] = preference->alignment[j];
     results[i].workspaceBytes = i == 0 ? 0 : preference->workspaceBytes / 2;
+    results[i].state = k == 11 && i == 1 ? notSupported : success;
     (*count)++;
   }
   return success;
