@@ -9,6 +9,7 @@ import {
   JestExtend,
   setState,
 } from "@vitest/expect";
+import { restoreAllMocks, spyOn } from "@vitest/spy";
 
 export { afterAll, afterEach, beforeAll, beforeEach, describe, test } from "@vitest/runner";
 
@@ -30,6 +31,8 @@ const replaced = new Map<string, string | undefined>();
 
 /** As much of `vi` as the tests use. */
 export const vi = {
+  spyOn,
+  restoreAllMocks,
   stubEnv(name: string, value: string): void {
     if (!replaced.has(name)) replaced.set(name, process.env[name]);
     process.env[name] = value;
