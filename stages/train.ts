@@ -122,8 +122,11 @@ export default defineStage({
         checkpoints: new Checkpoints(path.join(work, "checkpoints"), identity, (message) => log.warn(message)),
         evaluate: (signal) => evaluateHeldOut(languageModel, documents, endOfText, signal),
         signal,
-        progress: (step, note, stepMs) => {
-          log.info(canonicalJson({ step, ...measuredSpeed(params.batchTokens, stepMs), peak_bytes: peakBytes() }));
+        progress: (step, record, stepMs) => {
+          const speed = measuredSpeed(params.batchTokens, stepMs);
+          log.info(canonicalJson({ ...record, ...speed, peak_bytes: peakBytes() }));
+          const { loss, grad_norm } = record;
+          const note = `loss ${loss?.toFixed(4) ?? "not finite"}, gradient norm ${grad_norm?.toFixed(2) ?? "not finite"}`;
           log.progress(step, params.steps, "steps", note);
         },
       });

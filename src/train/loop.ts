@@ -3,7 +3,7 @@
 
 import { setImmediate } from "node:timers/promises";
 import type { Checkpoints } from "./checkpoint.ts";
-import { type EvaluationMetrics, finiteOrNull, MetricsLog } from "./metrics.ts";
+import { type EvaluationMetrics, finiteOrNull, MetricsLog, type StepMetrics } from "./metrics.ts";
 import type { StepResult } from "./outcome.ts";
 import type { Trainer } from "./trainer.ts";
 
@@ -24,8 +24,11 @@ export interface LoopOptions {
   /** Must not change weights, moments or the trainer. */
   evaluate(signal: AbortSignal): Promise<Evaluation>;
   readonly signal: AbortSignal;
-  /** After each step, for people. `stepMs` is measured: the time since the result of the step before. */
-  progress(step: number, note: string, stepMs: number): void;
+  /**
+   * After each step, for people: how many are made, and the record of this one. `stepMs` is measured: the time since the result
+   * of the step before.
+   */
+  progress(step: number, record: StepMetrics, stepMs: number): void;
 }
 
 export interface LoopResult {
@@ -70,9 +73,9 @@ export async function train(trainer: Trainer, options: LoopOptions): Promise<Loo
       const { step, loss, learningRate: lr, gradientNorm, diverged: reason } = await queued.shift()!;
       diverged = reason;
       const tokens = step * trainer.options.batchTokens;
-      metrics.append({ step, tokens, loss: finiteOrNull(loss), lr, grad_norm: finiteOrNull(gradientNorm) });
-      const note = `loss ${loss.toFixed(4)}, gradient norm ${gradientNorm.toFixed(2)}`;
-      options.progress(reason === undefined ? step : step - 1, note, stopwatch.lap());
+      const record = { step, tokens, loss: finiteOrNull(loss), lr, grad_norm: finiteOrNull(gradientNorm) };
+      metrics.append(record);
+      options.progress(reason === undefined ? step : step - 1, record, stopwatch.lap());
     }
   };
   try {

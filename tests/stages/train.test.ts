@@ -78,7 +78,9 @@ describe("the train stage", () => {
     const perStep = log.flatMap((line) =>
       line.startsWith("info: {") ? [JSON.parse(line.slice("info: ".length))] : [],
     );
-    expect(perStep.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+    const curve = lines.map((line) => JSON.parse(line)).filter(({ loss }) => loss !== undefined);
+    expect(curve.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(perStep).toEqual(curve.map((record) => expect.objectContaining(record))); // loss, lr, grad_norm, tokens
     for (const measured of [...perStep, measures]) {
       expect(measured.model_flops_per_second / measured.tokens_per_second).toBeCloseTo(summary.flops / 192, 3);
       expect(measured.peak_bytes).toBeGreaterThan(0);
