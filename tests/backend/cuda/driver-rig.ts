@@ -32,6 +32,8 @@ export class DriverRig {
       ["cudasimInjectFailure", "pui"],
       ["cudasimCallCount", "p"],
       ["cudasimSetSchedule", "iiu"],
+      ["cuMemsetD8Async", "pbpp"],
+      ["cuCtxSynchronize", ""],
     ] as const) {
       const bound = simulator.bind(name, types);
       if (bound) this.controls.set(name, bound);
@@ -77,6 +79,14 @@ export class DriverRig {
   /** In which order threads run: 0 ascending, 1 descending, 2 random; on a GPU, in any. */
   setSchedule(schedule: number, asyncCopies = 0, seed = 1): void {
     this.controls.get("cudasimSetSchedule")?.(schedule, asyncCopies, seed);
+  }
+
+  /** Fills memory of the device with a byte when all that is queued is done, and waits. */
+  fill(address: bigint, bytes: number, value: number): void {
+    const synchronize = this.controls.get("cuCtxSynchronize")!;
+    const fill = this.controls.get("cuMemsetD8Async")!;
+    const results = [synchronize(), fill(address, value, bytes, 0n), synchronize()];
+    if (results.some((status) => status !== 0)) throw new Error(`a fill of the device's memory returned ${results}`);
   }
 
   /** A fresh simulator's device with the elementwise kernels. */

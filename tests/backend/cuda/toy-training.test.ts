@@ -3,7 +3,9 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
+import type { Backend } from "../../../src/backend/backend.ts";
+import { DevicePool } from "../../../src/backend/cuda/device-pool.ts";
 import { type CudaOptions, createCudaBackend } from "../../../src/backend/cuda/index.ts";
 import type { ModelConfig } from "../../../src/models/config.ts";
 import { type ShortRunResult, shortRun } from "../../gpu/short-run.ts";
@@ -26,10 +28,10 @@ describe.skipIf(missing)("a toy training on the simulated GPU", () => {
     rig = await DriverRig.create();
   }, 300_000);
 
-  async function train(options: CudaOptions = {}): Promise<ShortRunResult> {
+  async function train(options: CudaOptions = {}, changed = (device: Backend) => device): Promise<ShortRunResult> {
     const backend = await createCudaBackend({ gemm: "own", ...options });
     try {
-      return await shortRun(backend, { config, steps: 3, sequences: 3, microBatch: 2 });
+      return await shortRun(changed(backend), { config, steps: 3, sequences: 3, microBatch: 2 });
     } finally {
       backend.close();
     }
@@ -56,4 +58,37 @@ describe.skipIf(missing)("a toy training on the simulated GPU", () => {
       }
     },
   );
+
+  test("has it when the memory of its recordings is full of NaNs each time they begin", async () => {
+    rig.reset();
+    const allocate = vi.spyOn(DevicePool.prototype, "allocate");
+    let fills = 0;
+    const spoiled = (backend: Backend): Backend => ({
+      ...backend,
+      record: (body) => {
+        let before = 0;
+        const recording = backend.record!(() => {
+          body();
+          before = allocate.mock.calls.length;
+        });
+        // A recording asks for all its memory at once, when its body is done.
+        const [arena, ...others] = allocate.mock.results.slice(before).map(({ value }) => value as bigint);
+        const bytes = allocate.mock.calls[before]?.[0] ?? 0;
+        expect(others).toEqual([]);
+        const replay = () => {
+          if (arena !== undefined) rig.fill(arena, bytes, 0xff);
+          fills += bytes > 0 ? 1 : 0;
+          recording.replay();
+        };
+        return { replay, close: () => recording.close() };
+      },
+    });
+    try {
+      const { digest } = await train({}, spoiled);
+      expect(digest).toBe(JSON.parse(readFileSync(golden, "utf8")).digest);
+      expect(fills).toBe(3 * 3); // in each step two micro-batches and the update
+    } finally {
+      allocate.mockRestore();
+    }
+  });
 });
