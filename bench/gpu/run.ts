@@ -11,12 +11,13 @@ import { packageRoot } from "../../src/util/package-root.ts";
 import { type Measurement, type MeasureRequest, measure } from "./measure.ts";
 import { measurePeer, peerUnavailable } from "./peer.ts";
 import { PLAN, type Task, TRIAL } from "./plan.ts";
+import { secondsOf } from "./seconds.ts";
 import { failures, kernelTables, labelOf, projection, type Result, resultTable, speedups } from "./table.ts";
 
 const run = promisify(execFile);
 
 /** With the last task's own limit the whole ends within 8 minutes. */
-const SECONDS = Number(process.env["STLM_BENCH_SECONDS"] ?? 450);
+const SECONDS = secondsOf("STLM_BENCH_SECONDS", 450);
 /** Of measured steps, each task of ours; a trial on the simulator has no figures to be steady. */
 const MEASURED_SECONDS = { plan: 3, trial: 0.1 };
 const LEAST_SECONDS = 8;

@@ -50,6 +50,10 @@ test.skipIf(missing)(
       stderr: expect.stringContaining("/nowhere/libcuda.so.1"),
     });
     await expect(bare("bench.mjs", [], { STLM_CUDA_LIBRARY: "none" })).rejects.toMatchObject({ code: 1 });
+    await expect(bare("bench.mjs", [], { STLM_BENCH_SECONDS: "soon" })).rejects.toMatchObject({
+      code: 2,
+      stderr: 'STLM_BENCH_SECONDS is "soon": give a number of seconds, such as 450.\n',
+    });
     await holdBenchmark(bare, driver);
   },
   240_000,

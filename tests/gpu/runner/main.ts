@@ -4,9 +4,10 @@
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
+import { secondsOf } from "../../../bench/gpu/seconds.ts";
 import { probeNow } from "../../../src/backend/cuda/probe.ts";
 
-const SECONDS = Number(process.env["STLM_TEST_SECONDS"] ?? 450);
+const SECONDS = secondsOf("STLM_TEST_SECONDS", 450);
 /** Of one file: where the GPU hangs, the other files are to have their time. */
 const FILE_SECONDS = 180;
 /** What a process that was ended returns, as of timeout(1). */
