@@ -16,7 +16,7 @@ export function cudaDeterminismClass(): string {
   const probe = probeCuda();
   if (!probe.available) throw new UserError(probe.reason, { code: "NO_CUDA_DEVICE", hint: probe.hint });
   const { device, cublasLt, driverVersion } = probe;
-  const choice = chooseGemm(device.capability, cublasLt !== undefined);
+  const choice = chooseGemm(device.capability, () => cublasLt !== undefined);
   const table =
     choice === "tuned"
       ? openTable(device, driverVersion, cublasLt?.version, kernelDigest(shippedModules()))

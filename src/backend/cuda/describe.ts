@@ -76,7 +76,7 @@ async function kernels(): Promise<string> {
 
 /** Tried by opening what a run would: a library that is found may still not start. */
 async function products({ device, cublasLt, noCublasLt }: CudaFound): Promise<string> {
-  const choice = chooseGemm(device.capability, cublasLt !== undefined);
+  const choice = chooseGemm(device.capability, () => cublasLt !== undefined);
   (await createCudaBackend()).close();
   const found = cublasLt ? `cuBLASLt ${cublasLt.version}, ${cublasLt.file}` : `cuBLASLt not found (${noCublasLt})`;
   const nvrtc = openLibrary("nvrtc");

@@ -6,16 +6,15 @@ import { formatBytes } from "../../util/format.ts";
 import type { Backend } from "../backend.ts";
 import { classOf, openTable } from "./class.ts";
 import { CudaDevice } from "./device.ts";
-import { findCublasLt, openCublasLt } from "./driver/cublaslt.ts";
+import { type CublasLt, findCublasLt, openCublasLt } from "./driver/cublaslt.ts";
 import { chooseDevice, type Driver, openDriver } from "./driver/driver.ts";
 import { cudaVersion, type ModuleSource } from "./driver/modules.ts";
 import { openNvml } from "./driver/nvml.ts";
 import { TunedGemm } from "./gemm/autotune.ts";
 import { chooseGemm, GEMM_VARIABLE, type GemmChoice } from "./gemm/choice.ts";
 import { CublasLtGemm } from "./gemm/cublaslt.ts";
-import type { GemmTable } from "./gemm/table.ts";
 import { cudaKernels } from "./kernels.ts";
-import { type GemmProvider, ownGemm } from "./launch/gemm.ts";
+import { ownGemm } from "./launch/gemm.ts";
 import { peakFlopsOf } from "./peak-flops.ts";
 import type { KernelTimes } from "./profile.ts";
 import { kernelDigest, shippedModules } from "./shipped.ts";
@@ -62,30 +61,28 @@ export async function createCudaBackend(options: CudaOptions = {}): Promise<Back
 function open(driver: Driver, device: CudaDevice, kernels: string, wanted: GemmChoice | undefined): Backend {
   const { description } = device;
   const version = driver.version;
-  const cublasLt = openCublasLt(version);
-  const library = "reason" in cublasLt ? undefined : cublasLt;
   // By what is found, as the planner did, who put it into the class: a library that then does not start must not change the choice.
-  const isFound = !("reason" in findCublasLt(version));
+  const isFound = () => !("reason" in findCublasLt(version));
   const choice = wanted ?? chooseGemm(description.capability, isFound);
-  const isNeeded = choice === "cublaslt" || (choice === "tuned" && isFound);
-  if (isNeeded && "reason" in cublasLt) throw noCublasLt(choice, cublasLt.reason);
+  const library =
+    choice === "cublaslt" || (choice === "tuned" && isFound()) ? requireCublasLt(choice, version) : undefined;
   const table = choice === "tuned" ? openTable(description, version, library?.version, kernels) : undefined;
   const nvml = openNvml(description.busId);
   const energy = () => ("reason" in nvml ? undefined : nvml.energyJoules());
   const energyAtStart = energy();
   const driverVersion = "reason" in nvml || nvml.driverVersion === "" ? undefined : nvml.driverVersion;
-  const products = choice === "own" ? "own matrix products" : `matrix products ${choice}, cuBLASLt ${library?.version}`;
+  const gemm = library ? `${choice}, cuBLASLt ${library.version}` : choice;
   const parts = [
     description.name,
     `sm_${description.capability}`,
     formatBytes(description.memoryBytes),
     `CUDA ${cudaVersion(version)}`,
     ...(driverVersion === undefined ? [] : [`driver ${driverVersion}`]),
-    products,
+    choice === "own" ? "own matrix products" : `matrix products ${gemm}`,
   ];
   const lt = library && new CublasLtGemm(library, ownGemm);
-  const provider = providerFor(choice, device, lt, table);
-  const algorithms = () => (choice === "cublaslt" ? lt?.used() : table?.used());
+  const provider = table ? new TunedGemm(lt, table, device.bench()) : (lt ?? ownGemm);
+  const algorithms = () => (table ?? lt)?.used();
   return {
     info: {
       name: "cuda",
@@ -110,7 +107,7 @@ function open(driver: Driver, device: CudaDevice, kernels: string, wanted: GemmC
         ...(device.graphRefusal === undefined ? {} : { no_graphs: device.graphRefusal }),
         kernels,
         ...(driverVersion === undefined ? {} : { driver: driverVersion }),
-        gemm: choice === "own" ? choice : `${choice}, cuBLASLt ${library?.version}`,
+        gemm,
         ...(algorithms() === undefined ? {} : { gemm_algorithms: algorithms()! }),
         ...(now === undefined || energyAtStart === undefined ? {} : { energy_joules: now - energyAtStart }),
       };
@@ -125,18 +122,11 @@ function open(driver: Driver, device: CudaDevice, kernels: string, wanted: GemmC
   };
 }
 
-function providerFor(
-  choice: GemmChoice,
-  device: CudaDevice,
-  lt: CublasLtGemm | undefined,
-  table: GemmTable | undefined,
-): GemmProvider {
-  if (choice === "own" || (choice === "cublaslt" && !lt)) return ownGemm;
-  return choice === "cublaslt" ? lt! : new TunedGemm(lt, table!, device.bench());
-}
-
-function noCublasLt(choice: GemmChoice, reason: string): UserError {
-  return new UserError(`Matrix products are to be computed by cuBLASLt (${choice}), which cannot be used: ${reason}.`, {
+function requireCublasLt(choice: GemmChoice, driverVersion: number): CublasLt {
+  const opened = openCublasLt(driverVersion);
+  if (!("reason" in opened)) return opened;
+  const message = `Matrix products are to be computed by cuBLASLt (${choice}), which cannot be used: ${opened.reason}.`;
+  throw new UserError(message, {
     code: "NO_CUBLASLT",
     hint: `Install it (it comes with PyTorch and with the CUDA toolkit), name it in STLM_CUBLASLT_LIBRARY, or set ${GEMM_VARIABLE}=own.`,
   });

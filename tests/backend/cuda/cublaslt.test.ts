@@ -36,12 +36,17 @@ function buildStandIn(): string {
 }
 
 test("by default the library multiplies from Hopper on where it is found, and our kernels elsewhere", () => {
-  expect(chooseGemm(90, true, undefined)).toBe("cublaslt");
-  expect(chooseGemm(90, false, undefined)).toBe("own");
-  expect(chooseGemm(100, true, "")).toBe("cublaslt");
-  for (const capability of [80, 86, 89, 120]) expect(chooseGemm(capability, true, undefined)).toBe("own");
-  expect(chooseGemm(80, false, "tuned")).toBe("tuned");
-  expect(() => chooseGemm(90, true, "cublas")).toThrow("STLM_CUDA_GEMM is cublas.");
+  const [there, absent] = [() => true, () => false];
+  const unasked = () => {
+    throw new Error("the library was looked for");
+  };
+  expect(chooseGemm(90, there, undefined)).toBe("cublaslt");
+  expect(chooseGemm(90, absent, undefined)).toBe("own");
+  expect(chooseGemm(100, there, "")).toBe("cublaslt");
+  for (const capability of [80, 86, 89, 120]) expect(chooseGemm(capability, unasked, undefined)).toBe("own");
+  expect(chooseGemm(80, unasked, "tuned")).toBe("tuned");
+  expect(chooseGemm(90, unasked, "own")).toBe("own");
+  expect(() => chooseGemm(90, unasked, "cublas")).toThrow("STLM_CUDA_GEMM is cublas.");
 });
 
 test("the library's number is a version", () => {
@@ -290,6 +295,22 @@ describe.skipIf(missing)("the provider cublaslt on the simulated driver", () => 
     vi.stubEnv("STLM_CUBLASLT_LIBRARY", "none");
     const alone = await createCudaBackend({ graphs: false });
     expect(alone.info.determinismClass).toBe("cuda-bf16-sm_90x4-own");
+    alone.close();
+  });
+
+  test("where our kernels multiply the library has no handle on the GPU", async () => {
+    rig.setDevice(1, 13000, 90);
+    const alive = standIn.numAlive();
+    const ours = await createCudaBackend({ graphs: false, gemm: "own" });
+    expect(standIn.numAlive()).toBe(alive);
+    ours.close();
+    const theirs = await createCudaBackend({ graphs: false });
+    expect(standIn.numAlive()).toBe(alive + 1);
+    theirs.close();
+    vi.stubEnv("STLM_CUDA_GEMM", "tuned");
+    vi.stubEnv("STLM_CUBLASLT_LIBRARY", "none");
+    const alone = await createCudaBackend({ graphs: false });
+    expect(alone.measures?.()).toMatchObject({ gemm: "tuned" });
     alone.close();
   });
 

@@ -8,15 +8,20 @@ export type GemmChoice = (typeof CHOICES)[number];
 
 /**
  * What `STLM_CUDA_GEMM` says, else a rule that needs no clock: from Hopper (9.0) to data-centre Blackwell the fast matrix instructions
- * are not those of our kernels, so there cuBLASLt where it is found; elsewhere our own.
+ * are not those of our kernels, so there cuBLASLt where it is found; elsewhere our own. Looking for the library means loading it, some
+ * 500 MB: it is asked for only where the answer counts.
  */
-export function chooseGemm(capability: number, hasCublasLt: boolean, named = process.env[GEMM_VARIABLE]): GemmChoice {
+export function chooseGemm(
+  capability: number,
+  hasCublasLt: () => boolean,
+  named = process.env[GEMM_VARIABLE],
+): GemmChoice {
   if (named !== undefined && named !== "") {
     const choice = CHOICES.find((known) => known === named);
     if (!choice) throw unknownChoice(named);
     return choice;
   }
-  return capability >= 90 && capability < 120 && hasCublasLt ? "cublaslt" : "own";
+  return capability >= 90 && capability < 120 && hasCublasLt() ? "cublaslt" : "own";
 }
 
 function unknownChoice(named: string): UserError {
