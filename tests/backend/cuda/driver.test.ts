@@ -112,6 +112,7 @@ describe("finding libraries", () => {
   test("the peak of the GPUs that people have is known, and of others not", () => {
     expect(peakFlopsOf("NVIDIA H200")).toBe(989e12);
     expect(peakFlopsOf("NVIDIA L40S")).toBe(362e12);
+    expect([peakFlopsOf("NVIDIA A10"), peakFlopsOf("NVIDIA A10G")]).toEqual([125e12, 70e12]);
     expect(peakFlopsOf("NVIDIA GeForce RTX 4090")).toBe(165.2e12);
     expect(peakFlopsOf("CUDA simulator")).toBeUndefined();
   });
