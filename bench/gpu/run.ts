@@ -12,7 +12,7 @@ import { type Measurement, type MeasureRequest, measure } from "./measure.ts";
 import { measurePeer, peerUnavailable } from "./peer.ts";
 import { PLAN, type Task, TRIAL } from "./plan.ts";
 import { secondsOf } from "./seconds.ts";
-import { failures, kernelTables, labelOf, projection, type Result, resultTable, speedups } from "./table.ts";
+import { failures, kernelTables, labelOf, projection, type Result, rateOf, resultTable, speedups } from "./table.ts";
 
 const run = promisify(execFile);
 
@@ -21,7 +21,10 @@ const SECONDS = secondsOf("STLM_BENCH_SECONDS", 450);
 /** Of measured steps, each task of ours; a trial on the simulator has no figures to be steady. */
 const MEASURED_SECONDS = { plan: 3, trial: 0.1 };
 const LEAST_SECONDS = 8;
-/** A measurement that takes longer than it should by this factor, and this long at least, is ended: a GPU that hangs must not take the others' time. */
+/**
+ * A measurement that takes longer than it should by this factor, and this long at least, is ended: where the GPU hangs, the others are
+ * to have their time.
+ */
 const PATIENCE = { factor: 4, seconds: 60 };
 
 /** Of what a failed measurement printed: a Python traceback ends with its message. */
@@ -64,7 +67,11 @@ async function benchmark(plan: readonly Task[]): Promise<number> {
   for (const task of plan) {
     if ((task.engine !== "stlm" && noPeer) || (task.gemm === "cublaslt" && !cublasLt)) continue;
     if (left() < Math.max(LEAST_SECONDS, task.expectedSeconds)) leftOut.push(task);
-    else results.push(await resultOf(task, Math.min(left(), patience(task)) * 1000));
+    else {
+      const result = await resultOf(task, Math.min(left(), patience(task)) * 1000);
+      results.push(result);
+      console.error(`  ${result.failure ?? `${Math.round(rateOf(result) ?? 0).toLocaleString("en-US")} tokens/s`}`);
+    }
     save(device.name, { about, speedups: speedups(results), projection: projection(results), results, leftOut });
   }
   console.log(`${resultTable(results)}\n\n${kernelTables(results)}\n`);
@@ -94,9 +101,7 @@ async function resultOf(task: Task, limitMs: number): Promise<Result> {
     );
     return { ...task, ours: JSON.parse(stdout) as Measurement };
   } catch (error) {
-    const failure = reasonOf(error, limitMs);
-    console.error(failure);
-    return { ...task, failure };
+    return { ...task, failure: reasonOf(error, limitMs) };
   }
 }
 

@@ -29,7 +29,8 @@ export function failures(results: readonly Result[]): string {
     .join("\n");
 }
 
-function rateOf({ ours, peer }: Result): number | undefined {
+/** Tokens per second; undefined where there is no measurement. */
+export function rateOf({ ours, peer }: Result): number | undefined {
   return ours?.tokensPerSecond ?? peer?.tokens_per_s;
 }
 
