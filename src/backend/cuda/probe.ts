@@ -8,7 +8,7 @@ import { canonicalJson } from "../../util/canonical-json.ts";
 import { isUserError } from "../../util/errors.ts";
 import { cacheFolder } from "../cpu/build.ts";
 import { findCublasLt } from "./driver/cublaslt.ts";
-import { chooseDevice, type DeviceDescription, openDriver } from "./driver/driver.ts";
+import { absentDriverHint, chooseDevice, type DeviceDescription, openDriver } from "./driver/driver.ts";
 import { candidates, LIBRARIES, LOCATOR_VARIABLES } from "./driver/locate.ts";
 
 export interface CudaFound {
@@ -40,7 +40,7 @@ export function probeCuda(): CudaProbe {
     return {
       available: false,
       reason: "The cuda device cannot be used: this machine has no NVIDIA driver that is running.",
-      hint: `Install the NVIDIA driver, or name its library in ${LIBRARIES.cuda.variable}; or choose --device cpu.`,
+      hint: absentDriverHint(),
     };
   }
   const key = probeKey();

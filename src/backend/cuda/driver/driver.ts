@@ -169,10 +169,7 @@ export class Driver {
 export function openDriver(): Driver {
   const opened = openLibrary("cuda");
   if (!opened.library) {
-    throw noCudaDevice(
-      `the NVIDIA driver's library was not found (${opened.reason})`,
-      `Install the NVIDIA driver, or name its library in ${LIBRARIES.cuda.variable}; or choose --device cpu.`,
-    );
+    throw noCudaDevice(`the NVIDIA driver's library was not found (${opened.reason})`, absentDriverHint());
   }
   const driver = new Driver(opened.library, opened.file, openBeside(opened.file, PTX_COMPILER));
   const status = driver.status("cuInit", 0);
@@ -185,6 +182,14 @@ export function openDriver(): Driver {
     );
   }
   return driver;
+}
+
+/** What to do where there is no driver, or the variable that names its library names none. */
+export function absentDriverHint(): string {
+  const { variable } = LIBRARIES.cuda;
+  return process.env[variable]
+    ? `Unset ${variable}, or name the driver's library in it; or choose --device cpu.`
+    : `Install the NVIDIA driver, or name its library in ${variable}; or choose --device cpu.`;
 }
 
 /** Throws a UserError for a GPU whose kernels would not run. */
