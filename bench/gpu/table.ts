@@ -55,7 +55,7 @@ export function resultTable(results: readonly Result[]): string {
 }
 
 /** The kernels that take the most time, of each profiled model. */
-export function kernelTables(results: readonly Result[], most = 15): string {
+export function kernelTables(results: readonly Result[], most = 24): string {
   const tables = results.flatMap(({ model, microBatch, ours }) => {
     if (!ours?.kernels) return [];
     const total = ours.kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
