@@ -13,11 +13,13 @@ import { describeCuda } from "../../../src/backend/cuda/describe.ts";
 import type { CudaDevice } from "../../../src/backend/cuda/device.ts";
 import { NativeLibrary } from "../../../src/backend/cuda/driver/api.ts";
 import { type CublasLt, cublasVersion, openCublasLt } from "../../../src/backend/cuda/driver/cublaslt.ts";
+import { TunedGemm } from "../../../src/backend/cuda/gemm/autotune.ts";
 import { chooseGemm } from "../../../src/backend/cuda/gemm/choice.ts";
 import { CublasLtGemm, columnMajor } from "../../../src/backend/cuda/gemm/cublaslt.ts";
 import { GemmTable } from "../../../src/backend/cuda/gemm/table.ts";
 import { createCudaBackend } from "../../../src/backend/cuda/index.ts";
 import type { GemmArgs, GemmProvider } from "../../../src/backend/cuda/launch/gemm.ts";
+import { shippedModules } from "../../../src/backend/cuda/shipped.ts";
 import { CounterRandom } from "../../../src/util/philox.ts";
 import { controlsUnavailable, DriverRig } from "./driver-rig.ts";
 
@@ -357,5 +359,27 @@ describe.skipIf(missing)("the provider cublaslt on the simulated driver", () => 
     expect(await multiply()).toBe(first);
     expect(rig.count("cuEventElapsedTime")).toBe(timed);
     expect(planned).toMatch(/^cuda-bf16-sm_80x4-tuned-[0-9a-f]{8}$/);
+  });
+
+  test("the autotuner measures without the rows that would spoil the alignment, and leaves those to our kernels", () => {
+    const { device } = rig.openDevice({ modules: shippedModules(), graphs: false });
+    const library = opened(openCublasLt(13000));
+    const identity = { gpu: "test", driverVersion: 13000, cublasLt: library.version, kernels: "rows" };
+    const table = GemmTable.open(identity, folder);
+    const [a, b, c] = [device.allocate("bf16", 64), device.allocate("bf16", 16), device.allocate("f32", 52)];
+    device.write(
+      a,
+      Float32Array.from({ length: 64 }, (_, i) => i % 16),
+    );
+    device.write(b, new Float32Array(16).fill(2));
+    const product = { M: 13, N: 4, K: 4, lda: 16, ldb: 4, ldc: 4, transposeA: true, transposeB: false };
+    const args: GemmArgs = { ...product, c: c.address, cType: "f32", a: a.address, b: b.address };
+    for (const choices of [new CublasLtGemm(library, refused), undefined]) {
+      new TunedGemm(choices, table, device.bench()).gemm(device.launcher, args);
+      expect([...device.read(c)]).toEqual(Array.from({ length: 52 }, (_, i) => 8 * Math.floor(i / 4)));
+    }
+    expect(table.used()).toMatch(/^13x4x4 tn f32 ld 16 4 4: own:\S+; 8x4x4 tn f32 ld 16 4 4: \S+$/);
+    library.close();
+    device.close();
   });
 });

@@ -3,7 +3,7 @@
 import type { LtPlan } from "../driver/cublaslt.ts";
 import { type GemmArgs, type GemmProvider, gemmCandidates, ownGemm } from "../launch/gemm.ts";
 import type { Launcher } from "../launcher.ts";
-import { type CublasLtGemm, shapeOf } from "./cublaslt.ts";
+import { type CublasLtGemm, shapeOf, splitRows } from "./cublaslt.ts";
 import type { GemmTable } from "./table.ts";
 
 const MOST_CANDIDATES = 8;
@@ -33,6 +33,12 @@ export class TunedGemm implements GemmProvider {
 
   gemm(launcher: Launcher, args: GemmArgs): void {
     if (args.M === 0 || args.N === 0) return;
+    const { most, rest } = this.library ? splitRows(args) : { most: args };
+    this.fastest(launcher, most);
+    if (rest) ownGemm.gemm(launcher, rest);
+  }
+
+  private fastest(launcher: Launcher, args: GemmArgs): void {
     const candidates = this.candidates(launcher, args);
     const shape = shapeOf(args);
     const { choice } = this.table.get(shape) ?? this.measure(shape, args, candidates);

@@ -21,18 +21,13 @@ export class CublasLtGemm implements GemmProvider {
   ) {}
 
   gemm(launcher: Launcher, args: GemmArgs): void {
-    const odd = args.transposeA && args.lda % PACKET === 0 && args.M > PACKET ? args.M % PACKET : 0;
-    if (odd > 0) {
-      // The last rows, which would make all others slow: the gradient of a head of 50,257 words has one such row.
-      this.gemm(launcher, { ...args, M: args.M - odd });
-      this.fallback.gemm(launcher, lastRows(args, odd));
-      return;
-    }
-    const plan = this.plan(launcher, args);
+    const { most, rest } = splitRows(args);
+    const plan = this.plan(launcher, most);
     if (plan) {
-      if (!this.computed.has(plan)) this.computed.set(plan, shapeOf(args));
-      this.run(launcher, args, plan, 0);
-    } else this.fallback.gemm(launcher, args);
+      if (!this.computed.has(plan)) this.computed.set(plan, shapeOf(most));
+      this.run(launcher, most, plan, 0);
+    } else this.fallback.gemm(launcher, most);
+    if (rest) this.fallback.gemm(launcher, rest);
   }
 
   /** What was computed so far by the library's own first choice: `1024x512x512 nt bf16 ...: 66.24...; ...`, sorted. */
@@ -75,12 +70,18 @@ export class CublasLtGemm implements GemmProvider {
   }
 }
 
-/** The last `rows` rows of a product whose first operand is transposed. */
-function lastRows(args: GemmArgs, rows: number): GemmArgs {
-  const first = args.M - rows;
-  const inResult = BigInt(first * args.ldc * (args.cType === "f32" ? 4 : 2));
+/**
+ * A product whose first operand is transposed, without the last rows that would make all others slow in the library, and those rows:
+ * the gradient of a head of 50,257 words has one. Any other product whole.
+ */
+export function splitRows(args: GemmArgs): { readonly most: GemmArgs; readonly rest?: GemmArgs } {
+  const odd = args.transposeA && args.lda % PACKET === 0 && args.M > PACKET ? args.M % PACKET : 0;
+  if (odd === 0) return { most: args };
+  const M = args.M - odd;
+  const inResult = BigInt(M * args.ldc * (args.cType === "f32" ? 4 : 2));
   const residual = args.residual === undefined ? undefined : args.residual + inResult;
-  return { ...args, M: rows, a: args.a + BigInt(first * 2), c: args.c + inResult, residual };
+  const rest = { ...args, M: odd, a: args.a + BigInt(M * 2), c: args.c + inResult, residual };
+  return { most: { ...args, M }, rest };
 }
 
 /** Everything that decides which algorithm is fastest: `4096x512x1536 nt bf16 ld 1536 1536 512`. */
