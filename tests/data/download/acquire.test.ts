@@ -150,6 +150,18 @@ describe("the network", () => {
     expect(readdirSync(path.join(folder, "files")).sort()).toEqual(["b.jsonl", "part"]);
   });
 
+  test("is asked again where the disk lost a byte of a finished file", async () => {
+    await using rig = await HttpRig.start(serve(body), status(404), serve(body));
+    const files = [remote(`${rig.origin}/1`), { ...remote(`${rig.origin}/2`), path: "b.jsonl" }];
+    const context = contextWith();
+    await expect(acquireDataset(datasetOf(...files), temporaryFolder(), context)).rejects.toThrow("404");
+    writeFileSync(path.join(context.work, "files/part/a.jsonl"), body.subarray(1));
+    const folder = temporaryFolder();
+    await acquireDataset(datasetOf(...files), folder, context);
+    expect(rig.requests).toEqual(["/1", "/2", "/1", "/2"]);
+    expect(readFileSync(path.join(folder, "files/part/a.jsonl")).equals(body)).toBe(true);
+  });
+
   test("that fails is answered by where to put the file by hand", async () => {
     await using rig = await HttpRig.start(status(404));
     const run = acquireDataset(datasetOf(remote(rig.origin)), temporaryFolder(), contextWith());
