@@ -2,7 +2,13 @@
 
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { chooseTile, type GemmArgs, type GemmTile, ownGemm } from "../../../src/backend/cuda/launch/gemm.ts";
+import {
+  chooseTile,
+  type GemmArgs,
+  type GemmTile,
+  gemmCandidates,
+  ownGemm,
+} from "../../../src/backend/cuda/launch/gemm.ts";
 import { isSimulated } from "./driver-under-test.ts";
 import { type GemmCase, gemmError, runGemm } from "./gemm-cases.ts";
 import { driverUnavailable, MODES, SimulatorLauncher } from "./simulator-launcher.ts";
@@ -111,6 +117,20 @@ describe("the choice of a tile", () => {
 
   test("splits the long sums of a weight gradient", () => {
     expect(on({ ...product(512, 512, 12_288), transposeA: true }).splits).toBeGreaterThan(4);
+  });
+
+  test("offers numbers of splits that are whole, and each of them once", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 60_000 }), (K) => {
+        const [first, ...others] = gemmCandidates(product(512, 512, K), 132);
+        const splits = [first!, ...others].filter(({ shape }) => shape === first!.shape).map((tile) => tile.splits);
+        // The parts that a launch comes to, of whole steps of 32.
+        const steps = Math.max(1, Math.ceil(K / 32));
+        expect(splits).toEqual(splits.map((count) => Math.ceil(steps / Math.ceil(steps / count))));
+        expect(new Set(splits).size).toBe(splits.length);
+        expect(splits).toContain(1);
+      }),
+    );
   });
 
   test("takes the kernels for any address where an operand is not aligned", () => {

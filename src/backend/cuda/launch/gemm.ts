@@ -135,11 +135,15 @@ export function chooseTile(args: GemmArgs, multiprocessors: number): GemmTile {
   return gemmCandidates(args, multiprocessors)[0]!;
 }
 
+/** Numbers of parts that K can be cut into, some way apart; two of them are never the same launch. */
 function splitCounts(K: number): number[] {
-  const most = Math.min(MAX_SPLITS, Math.floor(Math.ceil(K / STEP) / LEAST_STEPS_PER_SPLIT));
-  const counts = [1];
-  for (let splits = 2; splits <= most; splits += splits < 8 ? 1 : splits / 4) counts.push(splits);
-  return counts;
+  const steps = Math.ceil(K / STEP);
+  const most = Math.min(MAX_SPLITS, Math.floor(steps / LEAST_STEPS_PER_SPLIT));
+  const counts = new Set([1]);
+  for (let splits = 2; splits <= most; splits += Math.max(1, Math.floor(splits / 4))) {
+    counts.add(Math.ceil(steps / Math.ceil(steps / splits)));
+  }
+  return [...counts];
 }
 
 /**
