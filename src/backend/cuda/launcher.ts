@@ -31,6 +31,8 @@ export type KernelArgument = PlainArgument | TableArgument;
 /** One launch: the kernel's name as declared `extern "C"`, its grid in blocks, its block in threads. */
 export interface Launch {
   readonly kernel: string;
+  /** Its line in a table of times, where one kernel does different things: `gemm_nn_128x128 4096x512x1536`. Else the kernel's name. */
+  readonly label?: string;
   readonly grid: readonly [x: number, y: number, z: number];
   readonly threads: number;
   /** Dynamic shared memory, bytes. */
@@ -40,7 +42,7 @@ export interface Launch {
 
 /** A call of a library (cuBLASLt) that queues its own kernels. */
 export interface LibraryCall {
-  /** For messages: `cublasLtMatmul`. */
+  /** For tables of times: `cublasLtMatmul_nt 4096x512x1536`. */
   readonly name: string;
   /** All memory that it reads and writes; a recording may move what it allocated. */
   readonly addresses: readonly bigint[];

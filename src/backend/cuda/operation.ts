@@ -53,9 +53,9 @@ export function relocated(operation: Operation, relocate: (address: bigint) => b
   }
 }
 
-/** The kernel's name, or what else is done. */
+/** What the time of the operation is added to. */
 function nameOf(operation: Operation): string {
-  if (operation.kind === "launch") return operation.launch.kernel;
+  if (operation.kind === "launch") return operation.launch.label ?? operation.launch.kernel;
   return operation.kind === "call" ? operation.call.name : "cuMemsetD8Async";
 }
 

@@ -4,7 +4,7 @@
 import type { Stream, TimedMark } from "./driver/stream.ts";
 
 export interface KernelTime {
-  /** As declared, or the name of a library's call. */
+  /** As declared, or the name of a library's call; of matrix products with their size. */
   readonly kernel: string;
   readonly launches: number;
   readonly milliseconds: number;

@@ -19,6 +19,7 @@ import { CublasLtGemm, columnMajor } from "../../../src/backend/cuda/gemm/cublas
 import { GemmTable } from "../../../src/backend/cuda/gemm/table.ts";
 import { createCudaBackend } from "../../../src/backend/cuda/index.ts";
 import type { GemmArgs, GemmProvider } from "../../../src/backend/cuda/launch/gemm.ts";
+import { KernelTimes } from "../../../src/backend/cuda/profile.ts";
 import { shippedModules } from "../../../src/backend/cuda/shipped.ts";
 import { CounterRandom } from "../../../src/util/philox.ts";
 import { controlsUnavailable, DriverRig } from "./driver-rig.ts";
@@ -286,6 +287,22 @@ describe.skipIf(missing)("the provider cublaslt on the simulated driver", () => 
     backend.kernels.matmul({ c, a, b: a, M: 8, N: 8, K: 8, transposeB: true });
     expect(standIn.numProducts()).toBe(before + 1);
     expect([...backend.read(c)].filter((value) => value !== 0)).toEqual(new Array(8).fill(9));
+    backend.close();
+  });
+
+  test.each([
+    ["own", "gemm_nn_64x64 16x8x24"],
+    ["cublaslt", "cublasLtMatmul_nn 16x8x24"],
+  ] as const)("times of products by %s are told by size", async (gemm, line) => {
+    const profile = new KernelTimes();
+    const backend = await createCudaBackend({ gemm, profile });
+    const [a, b, c] = [backend.allocate("bf16", 384), backend.allocate("bf16", 192), backend.allocate("f32", 128)];
+    profile.begin();
+    backend.kernels.matmul({ c, a, b, M: 16, N: 8, K: 24 });
+    backend.kernels.matmul({ c, a, b, M: 8, N: 8, K: 24 });
+    expect(profile.end().map(({ kernel }) => kernel)).toEqual(
+      expect.arrayContaining([line, line.replace("16x8", "8x8")]),
+    );
     backend.close();
   });
 

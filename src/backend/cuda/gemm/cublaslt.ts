@@ -2,7 +2,7 @@
 // of the column-major one at the same address, so C = op(A) op(B) is computed as C^T = op(B)^T op(A)^T with the operands swapped.
 
 import type { CublasLt, LtPlan, LtShape } from "../driver/cublaslt.ts";
-import type { GemmArgs, GemmProvider } from "../launch/gemm.ts";
+import { formOf, type GemmArgs, type GemmProvider } from "../launch/gemm.ts";
 import type { Launcher } from "../launcher.ts";
 
 /** Elements of bf16 in 16 bytes: the library is fast where rows in memory are whole packets (cuBLAS documentation, Tensor Core Usage). */
@@ -53,7 +53,7 @@ export class CublasLtGemm implements GemmProvider {
     const scratch = workspaceBytes > 0 ? launcher.workspace(workspaceBytes) : 0n;
     const alpha = args.alpha ?? 1;
     launcher.call?.({
-      name: "cublasLtMatmul",
+      name: `cublasLtMatmul_${formOf(args)} ${args.M}x${args.N}x${args.K}`,
       addresses: [args.b, args.a, added ?? args.c, args.c, scratch],
       issue: ([a, b, c, d, workspace], stream) =>
         plan.run(algorithm, {
@@ -86,11 +86,10 @@ export function splitRows(args: GemmArgs): { readonly most: GemmArgs; readonly r
 
 /** Everything that decides which algorithm is fastest: `4096x512x1536 nt bf16 ld 1536 1536 512`. */
 export function shapeOf(args: GemmArgs): string {
-  const form = `${args.transposeA ? "t" : "n"}${args.transposeB ? "t" : "n"}`;
   const added = args.accumulate ? " accumulated" : args.residual === undefined ? "" : " residual";
   const bias = args.bias === undefined ? "" : " bias";
   const { M, N, K, lda, ldb, ldc, cType } = args;
-  return `${M}x${N}x${K} ${form} ${cType} ld ${lda} ${ldb} ${ldc}${added}${bias}`;
+  return `${M}x${N}x${K} ${formOf(args)} ${cType} ld ${lda} ${ldb} ${ldc}${added}${bias}`;
 }
 
 /** The product as the library sees it: its A is our b, its B is our a, and its m counts our columns. */

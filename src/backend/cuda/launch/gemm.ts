@@ -76,11 +76,12 @@ function launchGemm(launcher: Launcher, args: GemmArgs): void {
   // Splits begin at multiples of STEP, which keeps them aligned; none is empty.
   const perSplit = Math.max(1, Math.ceil(Math.ceil(K / STEP) / splits)) * STEP;
   const parts = Math.max(1, Math.ceil(K / perSplit));
-  const form = `${args.transposeA ? "t" : "n"}${args.transposeB ? "t" : "n"}`;
+  const kernel = `gemm_${formOf(args)}_${shape}`;
   const ldp = Math.ceil(N / 8) * 8;
   const workspace = parts > 1 ? launcher.workspace(parts * M * ldp * 4) : undefined;
   launcher.launch({
-    kernel: `gemm_${form}_${shape}`,
+    kernel,
+    label: `${kernel} ${M}x${N}x${K}`,
     grid: [Math.ceil(M / rows) * Math.ceil(N / columns), 1, parts],
     threads: THREADS,
     sharedBytes: STAGES * STEP * (rows + columns) * 2,
@@ -104,6 +105,7 @@ function launchGemm(launcher: Launcher, args: GemmArgs): void {
   if (workspace === undefined) return;
   launcher.launch({
     kernel: "gemm_split_sum",
+    label: `gemm_split_sum ${M}x${N}x${K}`,
     grid: [Math.ceil(N / 8 / THREADS), Math.min(M, MAX_GRID_Y), 1],
     threads: THREADS,
     args: [
@@ -120,6 +122,11 @@ function launchGemm(launcher: Launcher, args: GemmArgs): void {
       i32(epilogueFlags(args)),
     ],
   });
+}
+
+/** Which operands are transposed, as BLAS spells it: `nt` where b is. */
+export function formOf({ transposeA, transposeB }: GemmArgs): string {
+  return `${transposeA ? "t" : "n"}${transposeB ? "t" : "n"}`;
 }
 
 /** The tiles and splits that may be worth measuring for a product, the estimated best first. */
