@@ -29,20 +29,28 @@ export function joinDatasets(parts: readonly Dataset[]): Dataset {
         path: `${index}-${part.name}/${file.path}`,
         text: file.text ?? part.text,
         dropPath: file.dropPath ?? `${part.name}/${file.path}`,
-        ...(part.kind === "text" && { sourceName: file.sourceName ?? names[index]! }),
+        ...(part.kind === "text" && { sourceName: names[index]!.get(file.sourceName ?? part.name)! }),
       })),
     ),
     text: parts[0]!.text,
   };
 }
 
-/** The parts' names, by which weights are given; the second of two that share one gets `-2`. */
-function sourceNames(parts: readonly Dataset[]): string[] {
-  const names: string[] = [];
-  for (const { name } of parts) {
-    let free = name;
-    for (let number = 2; names.includes(free); number++) free = `${name}-${number}`;
-    names.push(free);
-  }
-  return names;
+/**
+ * By part, what its sources are called, by which weights are given: its own name, or those of its sources where it is a
+ * mix itself. The second of two that share one gets `-2`.
+ */
+function sourceNames(parts: readonly Dataset[]): ReadonlyMap<string, string>[] {
+  const taken = new Set<string>();
+  return parts.map(({ name, files }) => {
+    const own = new Set(files.map((file) => file.sourceName ?? name));
+    return new Map(Array.from(own, (source) => [source, freeName(source, taken)]));
+  });
+}
+
+function freeName(name: string, taken: Set<string>): string {
+  let free = name;
+  for (let number = 2; taken.has(free); number++) free = `${name}-${number}`;
+  taken.add(free);
+  return free;
 }

@@ -105,6 +105,14 @@ test.each(["texts", "{text", "{ }", ""])("the template %j, which names no column
   expect(error!.issues[0]!.message).toContain("a template names a column");
 });
 
+test("the sources of a mix in a list keep their names, and no two share one", () => {
+  const names = (...parts: string[]) => [...new Set(expand(parts).files.map((file) => file.sourceName))];
+  const four = ["simple-wikipedia", "python-code-500k", "openhermes", "tinystories"];
+  expect(names("stlm-mix", "bundled-chat")).toEqual([...four, "bundled-chat"]);
+  expect(names("tinystories", "stlm-mix")).toEqual(["tinystories", ...four.slice(0, 3), "tinystories-2"]);
+  expect(names("stlm-mix", "tinystories")).toEqual([...four, "tinystories-2"]);
+});
+
 test("a list is a mix whose files keep their rules and never collide", () => {
   const mix = expand(["tinystories-sample", "gpteacher-chat"]);
   expect(mix.files.map((file) => [file.path, file.text?.template])).toEqual([
