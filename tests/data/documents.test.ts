@@ -124,6 +124,8 @@ describe("text files", () => {
       "Three",
     ]);
     expect(counts.empty).toBe(1);
+    const spaced = [{ path: "a.txt", format: "txt", content: "\n  one \r\n<|endoftext|>\t two" }] as const;
+    expect(await textsOf(datasetWith(spaced, rule))).toEqual(["  one ", "\t two"]);
   });
 
   test("have no other columns", async () => {
