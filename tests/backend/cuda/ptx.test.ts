@@ -27,11 +27,35 @@ describe("the PTX of the package", () => {
     expect(/\b(?:mul|add|sub)\.(?:ftz\.)?f(?:32|64)\b.*/.exec(ptx)?.[0]).toBeUndefined();
   });
 
+  test.each(kernelFiles())(
+    "%s has kernels with at most 4,096 bytes of parameters, which drivers before CUDA 12.1 allow",
+    (file) => {
+      const entries = [...readFileSync(ptxFile(file), "utf8").matchAll(/\.entry (\w+)\(([^)]*)\)/g)];
+      expect(entries.length).toBeGreaterThan(0);
+      const tooMany = entries
+        .map(([, kernel, text]) => [kernel, parameterBytes(text!)] as const)
+        .filter(([, b]) => b > 4096);
+      expect(tooMany).toEqual([]);
+    },
+  );
+
   test.each(kernelFiles())("%s includes nothing of CUDA", (file) => {
     const text = readFileSync(path.join(kernelFolder(), file), "utf8");
     for (const [, name] of text.matchAll(/#include\s+(\S+)/g)) expect(name).toMatch(/^"[\w-]+\.cuh"$/);
   });
 });
+
+/** Of declarations such as `.param .u64 adamw_param_0, .param .align 8 .b8 adamw_param_14[3584]`. */
+function parameterBytes(text: string): number {
+  const declarations = text.split(",").filter((declaration) => declaration.trim() !== "");
+  return declarations.reduce((end, declaration) => {
+    const found = /^\s*\.param (?:\.align (\d+) )?\.[a-z](\d+) [\w$]+(?:\[(\d+)\])?\s*$/.exec(declaration);
+    if (!found) throw new Error(`a parameter in a form that nvcc did not write before: ${declaration}`);
+    const size = Number(found[2]) / 8;
+    const alignment = Number(found[1] ?? size);
+    return Math.ceil(end / alignment) * alignment + size * Number(found[3] ?? 1);
+  }, 0);
+}
 
 const nvcc = commandOnPath(["nvcc"]);
 const isSameNvcc = nvcc !== undefined && (await nvccVersion(nvcc)) === readIndex().nvcc;
