@@ -179,13 +179,6 @@ export class CudaDevice {
     }
   }
 
-  /** A kernel other than AdamW, which writes both, has written the buffer: its copy follows. */
-  refreshCopy(target: DeviceBuffer, cast: (copy: bigint, from: bigint, length: number) => void): void {
-    const buffer = asCudaMemory(target, "a kernel");
-    if (this.trace && buffer.recording === undefined) this.writtenInTrace.add(buffer);
-    if (buffer.copy !== undefined) cast(buffer.copy, buffer.address, buffer.length);
-  }
-
   record(body: () => void): Recording {
     this.requireOpen();
     if (this.trace) throw new Error("a recording inside a recording");

@@ -59,9 +59,9 @@ function nameOf(operation: Operation): string {
   return operation.kind === "call" ? operation.call.name : "cuMemsetD8Async";
 }
 
-/** CUDA allows 4,096 bytes of parameters; each takes 8 here, whatever its size, but a table, which is the last. */
+/** CUDA allows 4,096 bytes of parameters. Each begins at a multiple of 8 here, also those of 4 bytes; a table is the last. */
 const MOST_ARGUMENTS = 512;
-const ARGUMENT_BYTES = 8192;
+const ARGUMENT_BYTES = 2 * 4096;
 
 export interface IssuerOptions {
   readonly driver: Driver;
