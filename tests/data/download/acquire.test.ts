@@ -26,7 +26,7 @@ function contextWith(more: Partial<AcquireContext> = {}): AcquireContext & { rea
     warn: (line: string) => void lines.push(line),
     progress: (done: number, total: number, unit: string) => void lines.push(`${done}/${total} ${unit}`),
   };
-  const http = { attempts: 2, stallMs: 5000, backoff: { baseMs: 1, maxMs: 5 } };
+  const http = { attempts: 2, stallMs: 30_000, backoff: { baseMs: 1, maxMs: 5 } };
   const signal = new AbortController().signal;
   return { work: temporaryFolder("work"), dataDir: undefined, environment: {}, signal, log, http, lines, ...more };
 }

@@ -15,7 +15,7 @@ const unpinned: Wanted = { sha256: undefined, bytes: undefined };
 
 function options(more: Partial<DownloadOptions> = {}): DownloadOptions {
   const signal = new AbortController().signal;
-  return { signal, environment: {}, attempts: 3, stallMs: 5000, backoff: { baseMs: 2, maxMs: 20 }, ...more };
+  return { signal, environment: {}, attempts: 3, stallMs: 30_000, backoff: { baseMs: 2, maxMs: 20 }, ...more };
 }
 
 const newTarget = () => path.join(temporaryFolder("download"), "corpus.bin");

@@ -20,7 +20,7 @@ const unpinned: Wanted = { sha256: undefined, bytes: undefined };
 function options(more: Partial<DownloadOptions> = {}): DownloadOptions {
   const signal = new AbortController().signal;
   const parts = { partBytes: PART, connections: 4 };
-  return { signal, environment: {}, attempts: 3, stallMs: 5000, backoff: { baseMs: 1, maxMs: 10 }, parts, ...more };
+  return { signal, environment: {}, attempts: 3, stallMs: 30_000, backoff: { baseMs: 1, maxMs: 10 }, parts, ...more };
 }
 
 const newTarget = () => path.join(temporaryFolder("download"), "corpus.bin");

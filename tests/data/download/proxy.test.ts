@@ -18,7 +18,7 @@ const newTarget = () => path.join(temporaryFolder("download"), "corpus.bin");
 
 function options(environment: Record<string, string>, more: Partial<DownloadOptions> = {}): DownloadOptions {
   const signal = new AbortController().signal;
-  return { signal, environment, attempts: 2, stallMs: 5000, backoff: { baseMs: 1, maxMs: 5 }, ...more };
+  return { signal, environment, attempts: 2, stallMs: 30_000, backoff: { baseMs: 1, maxMs: 5 }, ...more };
 }
 
 describe("a proxy of the environment", () => {
