@@ -35,7 +35,7 @@ const params = z
       .min(1)
       .optional()
       .describe(
-        "Sequences computed at once; as many as fit 2,048 tokens, or 16,384 on a GPU, where not given. The tokens of a step stay the same; dropout masks are drawn by micro-batch",
+        "Sequences computed at once; as many as fit 2,048 tokens, or 16,384 on a GPU, where not given. The tokens and the dropout masks of a step stay the same",
       ),
     learningRate: z.number().positive(),
     minLearningRate: z.number().min(0).describe("Where the schedule ends"),

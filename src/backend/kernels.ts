@@ -139,12 +139,11 @@ export interface RopeArgs {
   readonly inverse?: boolean;
 }
 
-/** Dropout sites of one micro-batch have numbers of their own below this. */
-export const SITES_PER_MICRO_BATCH = 4096;
-
 /**
- * Where the zeros of a dropout mask come from: Philox4x32-10, key (seed, PURPOSE.dropout),
- * counter (i >> 2, step, microBatch * SITES_PER_MICRO_BATCH + site, 0).
+ * Where the zeros of a dropout mask come from: Philox4x32-10, key (seed, PURPOSE.dropout), for element i of the call
+ * counter (first + (i >> 2), step, site, 0). The micro-batches of a step follow each other in the first word, first =
+ * microBatch * microBatchSize * ceil(elements of a sequence / 4), so that a sequence meets the same mask however its step
+ * is cut, if the elements of a sequence are a multiple of 4. The word wraps at 2^32.
  */
 export interface DropoutKey {
   readonly probability: Scalar; // 0 <= p < 1
@@ -152,7 +151,11 @@ export interface DropoutKey {
   readonly step: Scalar; // i32
   /** Counts within the step. */
   readonly microBatch: Scalar; // i32
-  /** A number of its own for each place in the model, below SITES_PER_MICRO_BATCH. */
+  /** Sequences in each micro-batch before this one. */
+  readonly microBatchSize?: number; // sequences
+  /** Sequences in this call. */
+  readonly sequences?: number; // 1
+  /** A number of its own for each place in the model. */
   readonly site: number;
 }
 

@@ -2,7 +2,7 @@
 // A node is one coarse op, so a training step has tens of nodes.
 
 import type { Backend, DeviceBuffer, DType } from "../backend/backend.ts";
-import { type DropoutKey, type Kernels, type Scalar, SITES_PER_MICRO_BATCH } from "../backend/kernels.ts";
+import type { DropoutKey, Kernels, Scalar } from "../backend/kernels.ts";
 import type { BufferPool } from "./pool.ts";
 import { elementCount, formatShape, type Shape } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
@@ -19,6 +19,10 @@ export interface TapeDropout {
   readonly step: Scalar; // i32
   /** Counts within the step. */
   readonly microBatch: Scalar; // i32
+  /** Sequences in each micro-batch before this one. */
+  readonly microBatchSize?: number; // sequences
+  /** Sequences in this micro-batch. */
+  readonly sequences?: number; // 1
   /** Of every site, in place of the sites' own; where a site's own is 0 nothing is dropped. */
   readonly probability?: Scalar | undefined;
 }
@@ -107,9 +111,7 @@ export class Tape {
     const site = this.sites++;
     const { dropout } = this.options;
     if (!dropout || probability === 0) return undefined;
-    if (site >= SITES_PER_MICRO_BATCH) throw new RangeError(`More than ${SITES_PER_MICRO_BATCH} dropout sites`);
-    const { seed, step, microBatch } = dropout;
-    return { probability: dropout.probability ?? probability, seed, step, microBatch, site };
+    return { ...dropout, probability: dropout.probability ?? probability, site };
   }
 
   /**

@@ -124,7 +124,8 @@ export class DeviceStep {
     const [step, microBatch] = [scalars.get("step"), scalars.get("microBatch")];
     const probability = scheduledDropout ? scalars.get("dropout") : undefined;
     this.backend.kernels.cutWindows({ ids: this.ids, targets: this.targets, windows, microBatch, size, B, T });
-    withTape(this.pool, { gradients: true, dropout: { seed, step, microBatch, probability } }, (tape) => {
+    const dropout = { seed, step, microBatch, microBatchSize: size, sequences: B, probability };
+    withTape(this.pool, { gradients: true, dropout }, (tape) => {
       const ids = tape.borrow(this.ids, [B, T]);
       const targets = tape.borrow(this.targets, [B, T]);
       const losses = this.model.losses(ids, targets, 1 / batchTokens);

@@ -11,7 +11,7 @@ export interface TrainerOptions extends ScheduleOptions, AdamWOptions {
   readonly contextWindow: number;
   /** Tokens of one step, a multiple of contextWindow, however they are cut into micro-batches. */
   readonly batchTokens: number;
-  /** Sequences computed at once. Without dropout, another number changes results by rounding alone; masks are drawn by micro-batch. */
+  /** Sequences computed at once. Another number changes results by rounding alone. */
   readonly microBatch: number;
   /** Bound of the global gradient norm. */
   readonly clip: number;

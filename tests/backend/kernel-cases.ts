@@ -65,6 +65,8 @@ class Draw {
       seed: this.integer(0, 2 ** 31),
       step: this.integer(0, 1000),
       microBatch: this.integer(0, 5),
+      microBatchSize: this.integer(1, 2 ** this.integer(1, 31)), // now and then the counter wraps
+      sequences: this.integer(1, 3),
       site: this.integer(0, 50),
     };
   }

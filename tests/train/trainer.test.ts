@@ -1,4 +1,4 @@
-import { afterAll, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { createReferenceBackend } from "../../src/backend/reference/index.ts";
 import { Transformer } from "../../src/models/transformer.ts";
 import type { Trainable } from "../../src/train/device-step.ts";
@@ -13,22 +13,24 @@ afterAll(() => {
   for (const { backend } of devices) backend.close();
 });
 
-test.each(devices)(
-  "without dropout the micro-batch changes neither losses nor gradient norms beyond rounding on $name",
-  ({ backend }) => {
-    const curve = (microBatch: number) => {
-      const trainer = tinyTrainer({ microBatch }, {}, backend);
-      return Array.from({ length: 6 }, () => trainer.runStep());
-    };
-    const whole = curve(4);
-    for (const microBatch of [1, 3]) {
-      for (const [i, { loss, gradientNorm }] of curve(microBatch).entries()) {
-        expect(Math.abs(loss - whole[i]!.loss)).toBeLessThan(1e-5);
-        expect(Math.abs(gradientNorm / whole[i]!.gradientNorm - 1)).toBeLessThan(1e-4);
+describe.each([0, 0.3])("with dropout %s", (dropout) => {
+  test.each(devices)(
+    "the micro-batch changes neither losses nor gradient norms beyond rounding on $name",
+    ({ backend }) => {
+      const curve = (microBatch: number) => {
+        const trainer = tinyTrainer({ microBatch }, { dropout }, backend);
+        return Array.from({ length: 6 }, () => trainer.runStep());
+      };
+      const whole = curve(4);
+      for (const microBatch of [1, 3]) {
+        for (const [i, { loss, gradientNorm }] of curve(microBatch).entries()) {
+          expect(Math.abs(loss - whole[i]!.loss)).toBeLessThan(1e-5);
+          expect(Math.abs(gradientNorm / whole[i]!.gradientNorm - 1)).toBeLessThan(1e-4);
+        }
       }
-    }
-  },
-);
+    },
+  );
+});
 
 test("training lowers the loss of a text that repeats itself", () => {
   const trainer = tinyTrainer({ steps: 60 });

@@ -210,13 +210,14 @@ INLINE void append_to_cache(const attention *k) {
 
 int KERNEL(attention)(stlm_context *context, float *y, float *lse, const float *qkv, float *cache, int capacity,
                       int past, int B, int T, int H, int Hkv, int D, float scale, int dropout, uint32_t seed,
-                      uint32_t purpose, uint32_t step, uint32_t site, uint32_t threshold, float keep) {
+                      uint32_t purpose, uint32_t first, uint32_t step, uint32_t site, uint32_t threshold,
+                      float keep) {
   attention k = {.y = y, .lse = lse, .qkv = qkv, .B = B, .T = T, .H = H, .Hkv = Hkv, .D = D, .scale = scale};
   k.cache = cache;
   k.capacity = capacity;
   k.past = past;
   k.dropout = dropout;
-  k.key = (dropout_key){seed, purpose, step, site, threshold, keep};
+  k.key = (dropout_key){seed, purpose, first, step, site, threshold, keep};
   if (cache) append_to_cache(&k);
   const size_t positions = (size_t)past + (size_t)T, P = (size_t)padded(D);
   const size_t floats = ((size_t)D + P + round_up(positions, 4)) * QUERIES + positions * (P + left_row(D));
@@ -312,13 +313,13 @@ static void attention_gradient_task(void *arguments, int task, int worker) {
 
 int KERNEL(attention_gradient)(stlm_context *context, float *dqkv, const float *dy, const float *y, const float *lse,
                                const float *qkv, int B, int T, int H, int Hkv, int D, float scale, int dropout,
-                               uint32_t seed, uint32_t purpose, uint32_t step, uint32_t site, uint32_t threshold,
-                               float keep) {
+                               uint32_t seed, uint32_t purpose, uint32_t first, uint32_t step, uint32_t site,
+                               uint32_t threshold, float keep) {
   attention k = {.dqkv = dqkv, .dy = dy, .y_in = y, .lse_in = lse, .qkv = qkv, .B = B, .T = T, .H = H, .Hkv = Hkv};
   k.D = D;
   k.scale = scale;
   k.dropout = dropout;
-  k.key = (dropout_key){seed, purpose, step, site, threshold, keep};
+  k.key = (dropout_key){seed, purpose, first, step, site, threshold, keep};
   const size_t P = (size_t)padded(D);
   const size_t floats = ((size_t)D * 2 + P * 3 + round_up((size_t)T, 4) * 2) * QUERIES +
                         (size_t)T * (P * 3 + left_row(D) * 2 + left_row(QUERIES));

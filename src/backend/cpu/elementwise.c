@@ -55,9 +55,10 @@ static void dropout_task(void *arguments, int block, int worker) {
 }
 
 int KERNEL(dropout)(stlm_context *context, float *y, const float *x, const float *residual, int64_t length,
-                    uint32_t seed, uint32_t purpose, uint32_t step, uint32_t site, uint32_t threshold, float keep) {
+                    uint32_t seed, uint32_t purpose, uint32_t first, uint32_t step, uint32_t site, uint32_t threshold,
+                    float keep) {
   elementwise k = {.y = y, .a = x, .b = residual, .length = length};
-  k.key = (dropout_key){seed, purpose, step, site, threshold, keep};
+  k.key = (dropout_key){seed, purpose, first, step, site, threshold, keep};
   stlm_run(context, element_blocks(length), dropout_task, &k);
   return STLM_OK;
 }

@@ -24,7 +24,7 @@ const TRANSPOSE_A = 1;
 const TRANSPOSE_B = 2;
 const ACCUMULATE = 4;
 const NO_CACHE = { capacity: 0, firstPosition: 0 };
-const NO_DROPOUT: NativeKey = [0, 0, 0, 0, 0, 1];
+const NO_DROPOUT: NativeKey = [0, 0, 0, 0, 0, 0, 1];
 
 export interface NativeAccess {
   readonly native: NativeKernels;
@@ -44,10 +44,10 @@ function done(status: number, kernel: string): void {
 }
 
 /** Words below p * 2^32 are dropped, as uniform < p says. */
-function nativeKey(key: DropoutKey): NativeKey {
-  const { probability, seed, step, site } = dropoutNumbers(key);
+function nativeKey(key: DropoutKey, length: number): NativeKey {
+  const { probability, seed, first, step, site } = dropoutNumbers(key, length);
   const threshold = Math.min(Math.ceil(probability * 4294967296), 4294967295);
-  return [seed >>> 0, PURPOSE.dropout, step >>> 0, site >>> 0, threshold, 1 / (1 - probability)];
+  return [seed >>> 0, PURPOSE.dropout, first, step >>> 0, site >>> 0, threshold, 1 / (1 - probability)];
 }
 
 function attentionSizes({ B, T, H, Hkv, D }: Pick<AttentionArgs, "B" | "T" | "H" | "Hkv" | "D">) {
@@ -144,7 +144,7 @@ export function cpuKernels({ native, context, ropeTable }: NativeAccess): Kernel
       const y = need(a.y, sizes.y, "attention.y");
       const lse = need(a.logSumExp, sizes.rows, "attention.logSumExp");
       const qkv = need(a.qkv, sizes.qkv, "attention.qkv");
-      const key = dropout ? nativeKey(dropout) : NO_DROPOUT;
+      const key = dropout ? nativeKey(dropout, B * H * T * T) : NO_DROPOUT;
       const keysValues = cache ? f32(keysValuesOf(cache, { B, T, Hkv, D, dropout })) : null;
       const { capacity, firstPosition: past } = cache ?? NO_CACHE;
       const drops = dropout ? 1 : 0;
@@ -160,7 +160,7 @@ export function cpuKernels({ native, context, ropeTable }: NativeAccess): Kernel
       const y = need(a.y, sizes.y, "attentionGradient.y");
       const lse = need(a.logSumExp, sizes.rows, "attentionGradient.logSumExp");
       const qkv = need(a.qkv, sizes.qkv, "attentionGradient.qkv");
-      const key = dropout ? nativeKey(dropout) : NO_DROPOUT;
+      const key = dropout ? nativeKey(dropout, B * H * T * T) : NO_DROPOUT;
       done(
         native.attention_gradient(context(), dqkv, dy, y, lse, qkv, B, T, H, Hkv, D, scale, dropout ? 1 : 0, ...key),
         "attentionGradient",
@@ -200,7 +200,7 @@ export function cpuKernels({ native, context, ropeTable }: NativeAccess): Kernel
       const y = need(a.y, length, "dropout.y");
       const x = need(a.x, length, "dropout.x");
       const residual = may(a.residual, length, "dropout.residual");
-      done(native.dropout(context(), y, x, residual, length, ...nativeKey(dropout)), "dropout");
+      done(native.dropout(context(), y, x, residual, length, ...nativeKey(dropout, length)), "dropout");
     },
     add({ length, ...a }) {
       const y = need(a.y, length, "add.y");

@@ -167,8 +167,16 @@ export interface NativeKernels {
   ): Status;
 }
 
-/** seed, purpose, step, site, threshold (uint32 each), 1 / (1 - p). */
-export type NativeKey = [seed: number, purpose: number, step: number, site: number, threshold: number, keep: number];
+/** `dropout_key` of philox16.h: uint32 each, but `keep` = 1 / (1 - p). */
+export type NativeKey = [
+  seed: number,
+  purpose: number,
+  first: number,
+  step: number,
+  site: number,
+  threshold: number,
+  keep: number,
+];
 
 /** The C types of the arguments, `p` pointer to float, `i` pointer to int32, `n` int, `l` int64, `u` uint32, `f` float. */
 const SIGNATURES: Readonly<Record<keyof NativeKernels, string>> = {
@@ -181,14 +189,14 @@ const SIGNATURES: Readonly<Record<keyof NativeKernels, string>> = {
   layer_norm: "xppppppnnf",
   layer_norm_gradient: "xppppppppnnn",
   rope: "xppnnnnnnn",
-  attention: "xppppnnnnnnnfnuuuuuf",
-  attention_gradient: "xpppppnnnnnfnuuuuuf",
+  attention: "xppppnnnnnnnfnuuuuuuf",
+  attention_gradient: "xpppppnnnnnfnuuuuuuf",
   swiglu: "xppnn",
   swiglu_gradient: "xpppnn",
   gelu: "xppl",
   gelu_gradient: "xpppl",
   head_loss: "xpppinnnppf",
-  dropout: "xpppluuuuuf",
+  dropout: "xpppluuuuuuf",
   add: "xpppl",
   scale: "xppfl",
   column_sum: "xppnn",

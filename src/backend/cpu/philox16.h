@@ -4,16 +4,16 @@
 
 #include "f32x16.h"
 
-// What fixes a dropout mask: the key (seed, purpose) and the counter words (-, step, site, 0). Elements whose word is
-// below `threshold` are dropped; the others are multiplied by `keep` = 1 / (1 - p).
+// What fixes a dropout mask: the key (seed, purpose) and the counter words (first + block, step, site, 0). Elements
+// whose word is below `threshold` are dropped; the others are multiplied by `keep` = 1 / (1 - p).
 typedef struct {
-  uint32_t seed, purpose, step, site, threshold;
+  uint32_t seed, purpose, first, step, site, threshold;
   float keep;
 } dropout_key;
 
-// Words 0..3 of sixteen blocks with the given first counter words.
+// Words 0..3 of sixteen blocks of a mask.
 INLINE void philox16(u32x16 out[4], u32x16 blocks, const dropout_key *key) {
-  u32x16 c0 = blocks, c1 = uset(key->step), c2 = uset(key->site), c3 = uset(0);
+  u32x16 c0 = uadd(blocks, uset(key->first)), c1 = uset(key->step), c2 = uset(key->site), c3 = uset(0);
   uint32_t k0 = key->seed, k1 = key->purpose;
   for (int round = 0; round < 10; round++) {
     u32x16 high0, low0, high1, low1;

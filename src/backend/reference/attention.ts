@@ -22,7 +22,7 @@ export function attention(args: AttentionArgs): void {
   const y = reals(args.y, B * T * H * D, "attention.y");
   const logSumExp = reals(args.logSumExp, B * H * T, "attention.logSumExp");
   const qkv = reals(args.qkv, B * T * at.stride, "attention.qkv");
-  const drop = dropper(args.dropout);
+  const drop = dropper(args.dropout, B * H * T * T);
   const { values: kv, first, keyAt, valueAt } = appendToCache(args, qkv);
   const weights = new Float64Array(first + T);
   for (let b = 0; b < B; b++) {
@@ -97,7 +97,7 @@ export function attentionGradient(args: AttentionGradientArgs): void {
   const y = reals(args.y, B * T * H * D, "attentionGradient.y");
   const logSumExp = reals(args.logSumExp, B * H * T, "attentionGradient.logSumExp");
   const qkv = reals(args.qkv, B * T * at.stride, "attentionGradient.qkv");
-  const drop = dropper(args.dropout);
+  const drop = dropper(args.dropout, B * H * T * T);
   const sums = new Float64Array(B * T * at.stride);
   for (let b = 0; b < B; b++) {
     for (let h = 0; h < H; h++) {

@@ -92,10 +92,12 @@ describe.skipIf(unavailable)(`CUDA attention${unavailable ? ` (skipped: ${unavai
     { T: 132, D: 140 },
   ])("T $T, D $D: exactly the weights are dropped that the counter drops", ({ T, D }) => {
     const [H, B, p] = [2, 2, 0.4];
-    const shape = { B, T, H, Hkv: 1, D, scale: 1, ...dropout(p) };
-    const mask = new CounterRandom(2 ** 31 + 5, PURPOSE.dropout, 3, 2 * 4096 + 9);
+    const key = { ...dropout(p).dropout, microBatchSize: 5, sequences: B };
+    const shape = { B, T, H, Hkv: 1, D, scale: 1, dropout: key };
+    const mask = new CounterRandom(2 ** 31 + 5, PURPOSE.dropout, 3, 9);
+    const before = 2 * 5 * 4 * Math.ceil((H * T * T) / 4); // numbers that two micro-batches of 5 sequences took
     const isKept = (b: number, h: number, t: number, s: number) =>
-      s <= t && mask.uniform(((b * H + h) * T + t) * T + s) >= p;
+      s <= t && mask.uniform(before + ((b * H + h) * T + t) * T + s) >= p;
     // Equal scores, and values and gradients that are rows of the unit matrix: results show the weights one by one.
     const unit = (row: number, column: number) => (row === column ? 1 : 0);
     const width = (H + 2) * D;

@@ -1,4 +1,4 @@
-// Dropout by counter: an element's fate depends only on (seed, step, micro-batch, site, index), as src/util/philox.ts and every
+// Dropout by counter: an element's fate depends only on (seed, step, site, index in the step), as src/util/philox.ts and every
 // other device draw it   (Srivastava et al. 2014; Salmon, Moraes, Dror & Shaw 2011, Philox4x32-10).
 #ifndef STLM_DROPOUT
 #define STLM_DROPOUT
@@ -6,17 +6,19 @@
 #include "numbers.cuh"
 
 #define PURPOSE_DROPOUT 3u
-#define SITES_PER_MICRO_BATCH 4096u
 
-/** The parameters of a kernel that drops. Where `probability_at` is null, `threshold` and `keep` were computed on the host. */
+/**
+ * The parameters of a kernel that drops. Where `probability_at` is null, `threshold` and `keep` were computed on the host;
+ * `blocks` is how far a micro-batch moves the counter on.
+ */
 #define DROPOUT_PARAMETERS                                                                                              \
   const float *probability_at, u32 threshold, float keep, u32 seed, const int *step_at, int step, const int *micro_batch_at, \
-      int micro_batch, u32 site
-#define DROPOUT_ARGUMENTS probability_at, threshold, keep, seed, step_at, step, micro_batch_at, micro_batch, site
+      int micro_batch, u32 blocks, u32 site
+#define DROPOUT_ARGUMENTS probability_at, threshold, keep, seed, step_at, step, micro_batch_at, micro_batch, blocks, site
 
 /** Elements whose word is below `threshold` are dropped; the others are multiplied by `keep` = 1 / (1 - p). */
 struct Dropout {
-  u32 seed, step, site, threshold;
+  u32 seed, first, step, site, threshold;
   float keep;
 };
 
@@ -24,7 +26,8 @@ __device__ __forceinline__ Dropout dropout_of(DROPOUT_PARAMETERS) {
   Dropout d;
   d.seed = seed;
   d.step = (u32)scalar(step_at, step);
-  d.site = (u32)scalar(micro_batch_at, micro_batch) * SITES_PER_MICRO_BATCH + site;
+  d.site = site;
+  d.first = (u32)scalar(micro_batch_at, micro_batch) * blocks;
   d.threshold = threshold;
   d.keep = keep;
   if (probability_at) {
@@ -35,9 +38,9 @@ __device__ __forceinline__ Dropout dropout_of(DROPOUT_PARAMETERS) {
   return d;
 }
 
-/** The words of elements 4 block .. 4 block + 3. */
+/** The words of elements 4 block .. 4 block + 3 of the call. */
 __device__ __forceinline__ void philox(u32 (&word)[4], u32 block, const Dropout& d) {
-  u32 c0 = block, c1 = d.step, c2 = d.site, c3 = 0, k0 = d.seed, k1 = PURPOSE_DROPOUT;
+  u32 c0 = d.first + block, c1 = d.step, c2 = d.site, c3 = 0, k0 = d.seed, k1 = PURPOSE_DROPOUT;
 #pragma unroll
   for (int round = 0; round < 10; round++) {
     const u64 product0 = (u64)0xd2511f53u * c0, product1 = (u64)0xcd9e8d57u * c2;

@@ -2,6 +2,7 @@
 // of a kernel's parameters.
 
 import type { DeviceBuffer, DType } from "../../backend.ts";
+import { blocksPerMicroBatch } from "../../dropout-blocks.ts";
 import type { DropoutKey, Scalar } from "../../kernels.ts";
 import type { CudaBuffer, KernelArgument, Launch, Launcher, PlainArgument } from "../launcher.ts";
 
@@ -60,9 +61,9 @@ export function integerScalar(scalar: Scalar, name: string): KernelArgument[] {
     : [pointer(elementAddress(scalar, "i32", name)), i32(0)];
 }
 
-/** DROPOUT_PARAMETERS of kernels/dropout.cuh. Without a key nothing is dropped. */
-export function dropoutArguments(key: DropoutKey | undefined): KernelArgument[] {
-  if (!key) return [NULL, u32(0), f32(1), u32(0), NULL, i32(0), NULL, i32(0), u32(0)];
+/** DROPOUT_PARAMETERS of kernels/dropout.cuh, in a call of `length` elements. Without a key nothing is dropped. */
+export function dropoutArguments(key: DropoutKey | undefined, length: number): KernelArgument[] {
+  if (!key) return [NULL, u32(0), f32(1), u32(0), NULL, i32(0), NULL, i32(0), u32(0), u32(0)];
   const { probability, seed, step, microBatch, site } = key;
   const p = typeof probability === "number" ? probability : 0;
   return [
@@ -72,6 +73,7 @@ export function dropoutArguments(key: DropoutKey | undefined): KernelArgument[] 
     u32(seed >>> 0),
     ...integerScalar(step, "dropout.step"),
     ...integerScalar(microBatch, "dropout.microBatch"),
+    u32(blocksPerMicroBatch(key, length) % 2 ** 32),
     u32(site, "dropout.site"),
   ];
 }

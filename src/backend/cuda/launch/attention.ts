@@ -24,7 +24,7 @@ export function launchAttention(launcher: Launcher, call: AttentionArgs): void {
   const y = address(call.y, "bf16", B * T * H * D, "attention.y");
   const logSumExp = address(call.logSumExp, "f32", B * H * T, "attention.logSumExp");
   const qkv = address(call.qkv, "bf16", B * T * (H + 2 * Hkv) * D, "attention.qkv");
-  const dropout = dropoutArguments(call.dropout);
+  const dropout = dropoutArguments(call.dropout, B * H * T * T);
   const tile = TILES.find((candidate) => D <= candidate.D);
   if (!cache && tile) {
     launch(launcher, {
@@ -55,7 +55,7 @@ export function launchAttentionGradient(launcher: Launcher, call: AttentionGradi
   const logSumExp = address(call.logSumExp, "f32", B * H * T, "attentionGradient.logSumExp");
   const qkv = address(call.qkv, "bf16", B * T * width, "attentionGradient.qkv");
   const delta = pointer(launcher.workspace(B * H * T * 4));
-  const dropout = dropoutArguments(call.dropout);
+  const dropout = dropoutArguments(call.dropout, B * H * T * T);
   const forQueries = [dqkv, delta, dy, y, logSumExp, qkv];
   const forKeysValues = [dqkv, delta, dy, logSumExp, qkv];
   const tile = TILES.find((candidate) => D <= candidate.D);

@@ -11,6 +11,6 @@ export function launchDropout(launcher: Launcher, { y, x, residual, length, drop
     address(x, type, length, "dropout.x"),
     address(residual, type, length, "dropout.residual"),
     u32(length, "dropout.length"),
-    ...dropoutArguments(dropout),
+    ...dropoutArguments(dropout, length),
   ]);
 }
