@@ -17,6 +17,7 @@ function track(name: string, repository: string, revision: string, words: string
     language: "en",
     description: `BabyLM 2026, ${repository.endsWith("Small") ? "strict-small" : "strict"}: child-directed speech, dialogue, children's books, subtitles, simple wiki.`,
     size: words,
+    columns: ["text"],
     files: PARTS.map((part) => hubFile(`BabyLM-community/${repository}`, revision, `${part}.train.txt`, "txt")),
     text: { template: "{text}", documentBytes: 16_384 },
     remark,

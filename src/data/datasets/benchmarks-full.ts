@@ -14,6 +14,11 @@ export const benchmarksFull: Dataset = {
   language: "en",
   description: "BLiMP, HellaSwag, ARC-Easy, ARC-Challenge, WinoGrande, MMLU and GSM8K, every item.",
   size: "97,218 items, 7.3 MB",
+  columns: [
+    ...["sentence_good", "sentence_bad", "field", "linguistics_term", "UID", "simple_LM_method", "one_prefix_method"],
+    ...["two_prefix_method", "lexically_identical", "pairID", "ind_in_split", "query", "endings", "label", "id"],
+    ...["question", "choices", "answerKey", "sentence", "option1", "option2", "answer", "subject"],
+  ],
   files: [
     {
       ...localFile(

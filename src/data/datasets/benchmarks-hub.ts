@@ -8,6 +8,8 @@ import { hellaswag } from "./hellaswag.ts";
 import { mmlu } from "./mmlu.ts";
 import { winogrande } from "./winogrande.ts";
 
+const SETS: readonly Dataset[] = [blimp, hellaswag, arcEasy, arcChallenge, winogrande, mmlu];
+
 export const benchmarksHub: Dataset = {
   name: "benchmarks-hub",
   kind: "benchmark",
@@ -17,9 +19,8 @@ export const benchmarksHub: Dataset = {
   description: "BLiMP, HellaSwag, ARC-Easy, ARC-Challenge, WinoGrande and MMLU in their original columns, every item.",
   size: "95,899 items, 72 files",
   rows: 95_899,
-  files: [blimp, hellaswag, arcEasy, arcChallenge, winogrande, mmlu].flatMap((set) =>
-    set.files.map((file) => ({ ...file, dropPath: `${set.name}/${file.path}` })),
-  ),
+  columns: [...new Set(SETS.flatMap((set) => set.columns ?? []))],
+  files: SETS.flatMap((set) => set.files.map((file) => ({ ...file, dropPath: `${set.name}/${file.path}` }))),
   text: PLAIN_TEXT,
   remark: "The hub's digests of BLiMP's and WinoGrande's files are not known to us: pinned on first use.",
 };

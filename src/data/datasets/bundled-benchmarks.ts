@@ -13,6 +13,11 @@ export const bundledBenchmarks: Dataset = {
   description:
     "Subsets of BLiMP (100 pairs a paradigm), HellaSwag, ARC-Easy, WinoGrande, MMLU (4 a subject) and GSM8K.",
   size: "7,628 items",
+  columns: [
+    ...["sentence_good", "sentence_bad", "field", "linguistics_term", "UID", "pairID", "ind_in_split", "query"],
+    ...["endings", "label", "id", "question", "choices", "answerKey", "sentence", "option1", "option2", "answer"],
+    ...["subject", "row"],
+  ],
   files: [
     {
       ...bundledFile(

@@ -15,6 +15,7 @@ export function joinDatasets(parts: readonly Dataset[]): Dataset {
   }
   const unique = (texts: readonly string[]) => [...new Set(texts)];
   const names = sourceNames(parts);
+  const columns = unique(parts.flatMap((part) => part.columns ?? []));
   return {
     name: parts.map((part) => part.name).join("+"),
     kind: parts[0]!.kind,
@@ -23,6 +24,7 @@ export function joinDatasets(parts: readonly Dataset[]): Dataset {
     language: unique(parts.map((part) => part.language)).join(", "),
     description: parts.map((part) => part.description).join(" "),
     size: parts.map((part) => part.size).join("; "),
+    ...(columns.length > 0 && { columns }),
     files: parts.flatMap((part, index) =>
       part.files.map((file) => ({
         ...file,

@@ -1,5 +1,6 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
+import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import type { Dataset } from "../../../src/data/datasets/dataset.ts";
 import { datasetNames, datasets } from "../../../src/data/datasets/index.ts";
@@ -41,14 +42,23 @@ test("data sets whose HellaSwag or MMLU differs from the published items say so,
   expect(noted(datasets["benchmarks-hub"])).toEqual([]);
 });
 
-test("each set of the network and of the local folder names its columns or its benchmarks, and where it comes from", () => {
+test("each set names its columns, a mix those of all its sources, and where it comes from", () => {
   for (const dataset of all) {
-    const isMix = new Set(dataset.files.map((file) => file.text ?? file.benchmark)).size > 1;
-    if (!isMix && !dataset.name.startsWith("babylm")) expect(dataset.columns?.length, dataset.name).toBeGreaterThan(0);
+    expect(dataset.columns?.length, dataset.name).toBeGreaterThan(0);
     expect(URL.canParse(dataset.homepage), dataset.name).toBe(true);
     for (const name of compileTemplate(dataset.text.template).columns) {
-      if (dataset.kind === "text" && dataset.columns !== undefined) expect(dataset.columns).toContain(name);
+      if (dataset.kind === "text") expect(dataset.columns).toContain(name);
     }
+  }
+});
+
+test("the columns of the bundled sets are those of their files", () => {
+  for (const { name, kind, columns, files } of all.filter((dataset) => dataset.name.startsWith("bundled-"))) {
+    const found = files.flatMap(({ source }) => {
+      const file = source.kind === "asset" ? assetPath(...source.path.split("/")) : "";
+      return Object.keys(JSON.parse(gunzipSync(readFileSync(file)).toString("utf8").split("\n", 1)[0]!));
+    });
+    expect([...new Set(found)].sort(), `${name}, ${kind}`).toEqual([...(columns ?? [])].sort());
   }
 });
 
