@@ -1,5 +1,5 @@
-// Compiles src/ and stages/ to dist/, writes the JSON schema of pipeline.yaml, and makes `npx stlm-pipeline` work in
-// the clone. Run by `npm ci` (as `prepare`), `npm pack` and the Makefile. Skips quietly where only dist/ was shipped.
+// Compiles src/ and stages/ to dist/ and the C library for this processor, writes the JSON schema of pipeline.yaml, and
+// makes `npx stlm-pipeline` work in the clone. Run by `npm ci` (as `prepare`), `npm pack` and the Makefile. Skips quietly where only dist/ was shipped.
 //
 // With --if-stale it does nothing where nothing changed since the last build: npx runs `prepare` the first time that it
 // is used in a clone, and `npx stlm-pipeline repro` must not wait for a compiler.
@@ -49,6 +49,7 @@ if (existsSync(main)) {
     cwd: root,
   });
 }
+await import("./compile-native.mjs");
 writeFileSync(marker, "");
 
 /** Whether nothing that is compiled is newer than the last build; a folder is, once a file in it is made or deleted. */

@@ -1,7 +1,7 @@
 // What `npm pack` makes, installed into an empty folder without running anyone's install scripts.
 
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -13,6 +13,7 @@ const run = promisify(execFile);
 const root = packageRoot();
 const folder = mkdtempSync(path.join(os.tmpdir(), "stlm-tarball-"));
 const MAX_PACKED_BYTES = 6_000_000;
+const POSTINSTALL = "scripts/compile-native.mjs";
 
 let files: readonly string[];
 let packedBytes: number;
@@ -52,12 +53,34 @@ test("the tarball has what a lab needs and nothing of our own workshop", () => {
     ...["package.json", "README.md", "LICENSE", "NOTICE", "pipeline.yaml", "schema/pipeline.schema.json"],
     ...["dist/src/cli/main.js", "dist/src/index.d.ts", "dist/src/models/index.js", "docs/api.md"],
     ...["src/pipeline/stage.ts", "src/backend/cpu/kernels.c", "stages/train.ts", "assets/data/stories.jsonl.gz"],
+    POSTINSTALL,
   ]) {
     expect(files).toContain(name);
   }
-  const foreign = files.filter((name) => /^(tests|bench|artifacts|reports|scripts|node_modules|\.)/.test(name));
+  const foreign = files.filter(
+    (name) => /^(tests|bench|artifacts|reports|scripts|node_modules|\.)/.test(name) && name !== POSTINSTALL,
+  );
   expect(foreign).toEqual([]);
   expect(packedBytes).toBeLessThan(MAX_PACKED_BYTES);
+});
+
+test("its install script compiles the native library into the user's cache, and lets a broken compiler be", async ({
+  skip,
+}) => {
+  if (notInstalled !== undefined) skip(notInstalled);
+  const script = path.join(folder, "node_modules", "stlm-pipeline", POSTINSTALL);
+  const compiler = path.join(folder, "cc");
+  const install = async (name: string, program: string) => {
+    writeFileSync(compiler, `#!/bin/sh\n${program}\n`, { mode: 0o755 });
+    const cache = path.join(folder, name);
+    await run(process.execPath, [script], { cwd: folder, env: { CC: compiler, XDG_CACHE_HOME: cache, PATH: "/bin" } });
+    return readdirSync(path.join(cache, "stlm-pipeline"));
+  };
+  const writesOutput = '[ "$1" = --version ] && echo cc 1 && exit; while [ "$1" != -o ]; do shift; done; : > "$2"';
+  const compiled = await install("cache", writesOutput);
+  for (const name of compiled) expect(name).toMatch(/^cpu-\w+-[0-9a-f]{32}\.so$/);
+  expect(compiled.length).toBeGreaterThan(0);
+  expect(await install("empty", '[ "$1" = --version ] && echo cc 2 && exit; exit 1')).toEqual([]);
 });
 
 test("installed into an empty folder, it makes a lab and plans it", async ({ skip }) => {
