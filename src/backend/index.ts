@@ -2,7 +2,7 @@
 
 import { UserError } from "../util/errors.ts";
 import type { Backend, Precision } from "./backend.ts";
-import { cpuClass, cpuSeemsAvailable, createCpuBackend } from "./cpu/index.ts";
+import { cpuClass, cpuSeemsAvailable, createCpuBackend, HOW_TO_GET_A_COMPILER } from "./cpu/index.ts";
 import { cudaDeterminismClass, cudaSeemsAvailable } from "./cuda/class.ts";
 import { createReferenceBackend } from "./reference/index.ts";
 
@@ -45,7 +45,8 @@ export async function openBackend(device: DeviceName, options: OpenBackendOption
         return await createCpuBackend({ threads, precision });
       } catch (error) {
         if (!(error instanceof UserError) || error.code !== "NO_CPU_DEVICE" || precision === "bf16") throw error;
-        warn(`${error.message}\nThe reference device takes its place and is some hundred times slower. ${error.hint}`);
+        const instead = "The reference device takes its place and is some hundred times slower.";
+        warn(`${error.message}\n${instead} ${HOW_TO_GET_A_COMPILER} and run the same command again.`);
         return createReferenceBackend();
       }
   }

@@ -1,13 +1,13 @@
 // Where `--device auto` comes to the reference device, a run says so once, when the first stage that computes starts, and what
 // to do. Without this a user would only see that it is slow.
 
+import { HOW_TO_GET_A_COMPILER } from "../backend/cpu/index.ts";
 import type { RunEvent } from "../pipeline/events.ts";
 import { deviceOf } from "../pipeline/key.ts";
 import type { Pipeline } from "../pipeline/node.ts";
 import { type DeviceChoice, devicesFor } from "./planning.ts";
 
-const WARNING =
-  "computes on the reference device, some hundred times slower than the cpu device, for which this machine has neither a C compiler nor a prebuilt library. Install a compiler (Debian, Ubuntu: apt-get install gcc libc6-dev; macOS: xcode-select --install) and run the same command again.";
+const WARNING = `computes on the reference device, some hundred times slower than the cpu device, for which this machine has neither a C compiler nor a prebuilt library. ${HOW_TO_GET_A_COMPILER} and run the same command again.`;
 
 /** Passes all events on to `onEvent`, and the warning behind the start that it is about. */
 export function warningOfReference(

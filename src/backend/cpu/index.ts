@@ -62,13 +62,16 @@ export function cpuSeemsAvailable(): boolean {
   return compilerOnPath() !== undefined || usableIsas().some((isa) => prebuiltLibrary(isa) !== undefined);
 }
 
+export const HOW_TO_GET_A_COMPILER =
+  "Install a C compiler (Debian, Ubuntu: apt-get install gcc libc6-dev; macOS: xcode-select --install)";
+
 function noCpuDevice(reason: string, isa: Isa | undefined): UserError {
   const special = isa === "amx" || isa === "avx512bf16";
   return new UserError(`The cpu device cannot be started: ${reason}`, {
     code: "NO_CPU_DEVICE",
     hint: special
       ? `Install a C compiler that knows ${isa} (gcc 11 or newer), or set STLM_CPU_ISA=avx512 for bf16 without it, with other results.`
-      : "Install a C compiler (Debian, Ubuntu: apt-get install gcc libc6-dev; macOS: xcode-select --install),\nor choose --device reference, which is some hundred times slower.",
+      : `${HOW_TO_GET_A_COMPILER},\nor choose --device reference, which is some hundred times slower.`,
   });
 }
 
