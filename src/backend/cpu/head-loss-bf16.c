@@ -17,7 +17,9 @@
 #else
 #define WORDS 126
 #endif
-#define WORDS_TURNED 256
+#define WORDS_TURNED 512
+// Columns of w that are turned together: a strip of them stays in few pages while a product runs down its words.
+#define STRIP 128
 
 typedef struct {
   float *losses, *dx, *dw;
@@ -26,14 +28,14 @@ typedef struct {
   int C, V;
   float gradient_scale;
   int first, rows, panels; // this chunk
-  int word_tasks, column_tasks, panel_tasks;
+  int threads, word_tasks, strips, strip_tasks, panel_tasks;
   float *weights;          // (V, weight_row): rows of w
   int weight_row;
-  float *turned;           // blocks of WORDS_TURNED words, each turned_block elements: w^T
+  float *turned;           // (blocks of WORDS_TURNED words, strips of columns), turned_block elements each: w^T
   size_t turned_block;
   float *logits;           // (panels, V, 32)
-  float *odds;             // (panels, odds_rows, 32): elements across words
-  int odds_rows;
+  float *odds;             // (panels, odds_rows, 32): elements across words; a worker's own, along rows, are along_row apart
+  int odds_rows, along_row;
   float *columns;          // (panels, elements of C, 32): x transposed
   float *scaled;           // (panels of TILE_COLUMNS columns, rows of elements, TILE_COLUMNS): x times its row's factor
   float *dx_turned;        // (panels, C, 32), in the place of `columns`
@@ -44,6 +46,10 @@ typedef struct {
 } head_loss;
 
 INLINE int blocks_turned(const head_loss *k) { return (k->V + WORDS_TURNED - 1) / WORDS_TURNED; }
+INLINE int first_column(const head_loss *k, int strip) { return (int)((int64_t)k->C * strip / k->strips); }
+INLINE float *turned_strip(const head_loss *k, int block, int strip) {
+  return k->turned + ((size_t)block * (size_t)k->strips + (size_t)strip) * k->turned_block;
+}
 
 static void pack_weights_task(void *arguments, int task, int worker) {
   (void)worker;
@@ -51,7 +57,11 @@ static void pack_weights_task(void *arguments, int task, int worker) {
   const int word = task * WORDS_TURNED, words = MINIMUM(WORDS_TURNED, k->V - word);
   const float *w = k->w + (size_t)word * k->C;
   pack_along(k->weights + (size_t)word * k->weight_row, k->weight_row, w, k->C, words, k->C);
-  if (k->dx) pack_left(k->turned + (size_t)task * k->turned_block, w, 1, k->C, k->C, words);
+  if (!k->dx) return;
+  for (int strip = 0; strip < k->strips; strip++) {
+    const int c = first_column(k, strip), end_c = first_column(k, strip + 1);
+    pack_left(turned_strip(k, task, strip), w + c, 1, k->C, end_c - c, words);
+  }
 }
 
 static void pack_inputs_task(void *arguments, int panel, int worker) {
@@ -66,13 +76,18 @@ static void logits_task(void *arguments, int task, int worker) {
   (void)worker;
   const head_loss *k = arguments;
   const int word = task * WORDS, words = MINIMUM(WORDS, k->V - word);
+  // While this block's weights are multiplied by one panel after another, those of the thread's next block are fetched.
+  const int parts = k->panels * PANEL / TILE_COLUMNS, after = task + k->threads;
+  const size_t block = WORDS * (size_t)k->weight_row;
   begin_products();
   for (int panel = 0; panel < k->panels; panel++) {
     float *logits = k->logits + ((size_t)panel * k->V + word) * PANEL;
     for (int j = 0; j < PANEL; j += TILE_COLUMNS) {
-      const tile t = {.a = k->weights + (size_t)word * k->weight_row, .a_row = k->weight_row, .a_k = 1, .k = elements(k->C),
-                      .segments = 1, .b = k->columns + (size_t)panel * (size_t)elements(k->C) * PANEL + j, .b_k = PANEL,
-                      .c = logits + j, .c_row = PANEL};
+      tile t = {.a = k->weights + (size_t)word * k->weight_row, .a_row = k->weight_row, .a_k = 1, .k = elements(k->C),
+                .segments = 1, .b = k->columns + (size_t)panel * (size_t)elements(k->C) * PANEL + j, .b_k = PANEL,
+                .c = logits + j, .c_row = PANEL};
+      const int part = (panel * PANEL + j) / TILE_COLUMNS;
+      if (after < k->word_tasks) fetch_ahead(&t, k->weights + (size_t)after * block, block, part, parts, words);
       multiply_rows(t, words, TILE_COLUMNS);
     }
     for (int g = 0; g < PANEL; g += LANES) {
@@ -112,7 +127,7 @@ static void losses_task(void *arguments, int panel, int worker) {
   }
 }
 
-// Odds of some words for one panel: along rows into `along` (words, 16 or 32), across words into `across`.
+// Odds of some words for one panel: along rows into `along` (words, along_row apart), across words into `across`.
 INLINE void make_odds(const head_loss *k, int panel, int word, int words, float *along, float *across) {
   const float *logits = k->logits + ((size_t)panel * k->V + word) * PANEL;
   const f32x16 max[2] = {load16(k->maxima + panel * PANEL), load16(k->maxima + panel * PANEL + LANES)};
@@ -123,10 +138,10 @@ INLINE void make_odds(const head_loss *k, int panel, int word, int words, float 
         e[s][g] = v + s < words ? exp16(sub16(load16(logits + (v + s) * PANEL + g * LANES), max[g])) : zero16();
       }
 #if STEP == 2
-      if (v + s < words) store16(along + (v + s) * PANEL_ELEMENTS, pair_neighbours(e[s][0], e[s][1]));
+      if (v + s < words) store16(along + (v + s) * k->along_row, pair_neighbours(e[s][0], e[s][1]));
 #else
-      store16(along + v * PANEL, operand16(e[0][0]));
-      store16(along + v * PANEL + LANES, operand16(e[0][1]));
+      store16(along + v * k->along_row, operand16(e[0][0]));
+      store16(along + v * k->along_row + LANES, operand16(e[0][1]));
 #endif
     }
     for (int g = 0; g < 2; g++) {
@@ -145,7 +160,7 @@ INLINE void make_odds(const head_loss *k, int panel, int word, int words, float 
     float e[LANES];
     store16(e, exp16(sub16(set16(logits[v * PANEL + j]), set16(k->maxima[row]))));
     const float odds = e[0] - k->sums[row];
-    put_number(along + v * PANEL_ELEMENTS + j / STEP, j % STEP, odds);
+    put_number(along + v * k->along_row + j / STEP, j % STEP, odds);
     put_number(across + v / STEP * PANEL + j, v % STEP, odds);
   }
 }
@@ -157,43 +172,48 @@ static void weight_gradient_task(void *arguments, int task, int worker) {
   float *along = (float *)(k->memory + (size_t)worker * k->stride);
   for (int panel = 0; panel < k->panels; panel++) {
     float *across = k->odds + ((size_t)panel * k->odds_rows + word / STEP) * PANEL;
-    make_odds(k, panel, word, words, along + (size_t)panel * WORDS * PANEL_ELEMENTS, across);
+    make_odds(k, panel, word, words, along + panel * PANEL_ELEMENTS, across);
     if (task < k->word_tasks - 1) continue;
     float *end = k->odds + (size_t)(panel + 1) * k->odds_rows * PANEL;
     for (float *p = across + (words + STEP - 1) / STEP * PANEL; p < end; p += LANES) store16(p, zero16());
   }
   begin_products();
   for (int c = 0; c < k->C; c += TILE_COLUMNS) {
-    const tile t = {.a = along, .a_row = PANEL_ELEMENTS, .a_k = 1, .a_segment = WORDS * PANEL_ELEMENTS, .k = PANEL_ELEMENTS,
-                    .segments = k->panels, .load = 1, .b = k->scaled + (size_t)c * (size_t)(k->panels * PANEL_ELEMENTS),
-                    .b_k = TILE_COLUMNS, .c = k->dw + (size_t)word * k->C + c, .c_row = k->C};
+    const int rows = k->panels * PANEL_ELEMENTS;
+    const tile t = {.a = along, .a_row = k->along_row, .a_k = 1, .k = rows, .segments = 1, .load = 1,
+                    .b = k->scaled + (size_t)c * (size_t)rows, .b_k = TILE_COLUMNS,
+                    .c = k->dw + (size_t)word * k->C + c, .c_row = k->C};
     multiply_rows(t, words, MINIMUM(TILE_COLUMNS, k->C - c));
   }
   end_products();
 }
 
-// Some columns of dx for some panels of the chunk: dx^T = w^T odds, then turned and multiplied by the rows' factors.
+// Some strips of dx for some panels of the chunk: dx^T = w^T odds, then turned and multiplied by the rows' factors.
 static void input_gradient_task(void *arguments, int task, int worker) {
   (void)worker;
   const head_loss *k = arguments;
-  const int C = k->C, vectors = (C + LANES - 1) / LANES;
-  const int q = task % k->column_tasks, group = task / k->column_tasks;
-  const int c = vectors * q / k->column_tasks * LANES, end_c = MINIMUM(C, vectors * (q + 1) / k->column_tasks * LANES);
+  const int C = k->C, q = task % k->strip_tasks, group = task / k->strip_tasks;
+  const int first_strip = k->strips * q / k->strip_tasks, end_strip = k->strips * (q + 1) / k->strip_tasks;
   const int first = k->panels * group / k->panel_tasks, end = k->panels * (group + 1) / k->panel_tasks;
   begin_products();
   for (int block = 0; block < blocks_turned(k); block++) {
     const int word = block * WORDS_TURNED, words = MINIMUM(WORDS_TURNED, k->V - word);
-    const packed_rows left = left_at(k->turned + (size_t)block * k->turned_block, C, C, words);
     for (int panel = first; panel < end; panel++) {
-      for (int j = 0; j < PANEL; j += TILE_COLUMNS) {
-        const tile t = {.a = left.start + c * left.row, .a_row = left.row, .a_k = left.k, .k = elements(words), .segments = 1,
-                        .b = k->odds + ((size_t)panel * k->odds_rows + word / STEP) * PANEL + j, .b_k = PANEL,
-                        .load = block > 0, .c = k->dx_turned + ((size_t)panel * C + c) * PANEL + j, .c_row = PANEL};
-        multiply_rows(t, end_c - c, TILE_COLUMNS);
+      const float *odds = k->odds + ((size_t)panel * k->odds_rows + word / STEP) * PANEL;
+      for (int strip = first_strip; strip < end_strip; strip++) {
+        const int c = first_column(k, strip), columns = first_column(k, strip + 1) - c;
+        const packed_rows left = left_at(turned_strip(k, block, strip), C, columns, words);
+        for (int j = 0; j < PANEL; j += TILE_COLUMNS) {
+          const tile t = {.a = left.start, .a_row = left.row, .a_k = left.k, .k = elements(words), .segments = 1,
+                          .b = odds + j, .b_k = PANEL, .load = block > 0,
+                          .c = k->dx_turned + ((size_t)panel * C + c) * PANEL + j, .c_row = PANEL};
+          multiply_rows(t, columns, TILE_COLUMNS);
+        }
       }
     }
   }
   end_products();
+  const int c = first_column(k, first_strip), end_c = first_column(k, end_strip);
   for (int row = first * PANEL; row < MINIMUM(k->rows, end * PANEL); row += LANES) {
     const int rows = MINIMUM(LANES, k->rows - row);
     for (int i = c; i < end_c; i += LANES) {
@@ -238,14 +258,17 @@ int KERNEL(head_loss)(stlm_context *context, float *losses, const float *x, cons
                       int N, int C, int V, float *dx, float *dw, float gradient_scale) {
   head_loss k = {.losses = losses, .x = x, .w = w, .targets = targets, .C = C, .V = V, .dx = dx, .dw = dw};
   k.gradient_scale = gradient_scale;
-  // About 64 MB of logits at most; a result does not depend on it.
-  const int wanted = MAXIMUM(PANEL, MINIMUM(512, (16 << 20) / V / PANEL * PANEL));
+  // About 128 MB of logits at most; a result does not depend on it.
+  const int wanted = MAXIMUM(PANEL, MINIMUM(512, (32 << 20) / V / PANEL * PANEL));
   const size_t chunk = round_up((size_t)MINIMUM(wanted, N), PANEL), padded_C = round_up((size_t)C, TILE_COLUMNS);
-  const int threads = stlm_threads(context);
+  k.threads = stlm_threads(context);
   k.word_tasks = (V + WORDS - 1) / WORDS;
   k.weight_row = row_elements(elements(C));
-  k.turned_block = left_bytes(C, WORDS_TURNED) / 4;
+  k.strips = (C + STRIP - 1) / STRIP;
+  k.strip_tasks = (k.strips + 1) / 2;
+  k.turned_block = left_bytes(MINIMUM(C, STRIP), WORDS_TURNED) / 4;
   k.odds_rows = elements(V);
+  k.along_row = row_elements((int)chunk / STEP);
   // Tile registers read whole blocks of rows.
   k.weights = stlm_scratch(context, SLOT_WEIGHTS, round_up((size_t)V, LEFT_ROWS) * (size_t)k.weight_row * 4);
   k.logits = stlm_scratch(context, SLOT_LOGITS, chunk * (size_t)V * 4);
@@ -256,14 +279,12 @@ int KERNEL(head_loss)(stlm_context *context, float *losses, const float *x, cons
   if (!k.weights || !k.logits || !k.columns || !k.maxima || !k.factors) return STLM_OUT_OF_MEMORY;
   k.sums = k.maxima + (size_t)k.word_tasks * chunk;
   if (dx) {
-    k.turned = stlm_scratch(context, SLOT_TURNED, (size_t)blocks_turned(&k) * k.turned_block * 4);
+    k.turned = stlm_scratch(context, SLOT_TURNED, (size_t)blocks_turned(&k) * (size_t)k.strips * k.turned_block * 4);
     k.odds = stlm_scratch(context, SLOT_ODDS, chunk * (size_t)k.odds_rows * 4);
     k.scaled = stlm_scratch(context, SLOT_PANELS, chunk / STEP * padded_C * 4);
-    k.memory = stlm_worker_scratch(context, chunk / STEP * WORDS * 4, &k.stride);
+    k.memory = stlm_worker_scratch(context, (size_t)k.along_row * WORDS * 4, &k.stride);
     if (!k.turned || !k.odds || !k.scaled || !k.memory) return STLM_OUT_OF_MEMORY;
   }
-  // Wide strips of w are read better than narrow ones: no more tasks than keep the threads busy.
-  k.column_tasks = threads == 1 ? 1 : MINIMUM((C + LANES - 1) / LANES, 2 * threads);
   stlm_run(context, blocks_turned(&k), pack_weights_task, &k);
   for (k.first = 0; k.first < N; k.first += (int)chunk) {
     k.rows = MINIMUM((int)chunk, N - k.first);
@@ -272,10 +293,12 @@ int KERNEL(head_loss)(stlm_context *context, float *losses, const float *x, cons
     stlm_run(context, k.word_tasks, logits_task, &k);
     stlm_run(context, k.panels, losses_task, &k);
     if (!dx) continue;
-    k.panel_tasks = MINIMUM(k.panels, (2 * threads + k.column_tasks - 1) / k.column_tasks);
+    // Two strips and eight panels stay in the core's cache; fewer panels only where that leaves threads idle, because a
+    // task reads all words of its strips and panels.
+    k.panel_tasks = MINIMUM(k.panels, MAXIMUM((k.panels + 7) / 8, (2 * k.threads + k.strip_tasks - 1) / k.strip_tasks));
     stlm_run(context, (int)padded_C / TILE_COLUMNS, scale_inputs_task, &k);
     stlm_run(context, k.word_tasks, weight_gradient_task, &k);
-    stlm_run(context, k.column_tasks * k.panel_tasks, input_gradient_task, &k);
+    stlm_run(context, k.strip_tasks * k.panel_tasks, input_gradient_task, &k);
   }
   return STLM_OK;
 }

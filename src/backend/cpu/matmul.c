@@ -82,7 +82,9 @@ int KERNEL(matmul)(stlm_context *context, float *c, const float *a, const float 
 
   const int tiles = (M + TILE_ROWS - 1) / TILE_ROWS;
   g.row_tasks = (tiles + TASK_TILES - 1) / TASK_TILES;
-  if (threads > 1) g.row_tasks = MINIMUM(tiles, MAXIMUM(g.row_tasks, 4 * threads));
+  // As many for each thread, since the last one alone would hold up the rest.
+  const int even = (int)round_up((size_t)MAXIMUM(g.row_tasks, 4 * threads), (size_t)threads);
+  if (threads > 1) g.row_tasks = MINIMUM(tiles, even);
   g.column_tasks = threads > 1 ? MINIMUM(panels, (4 * threads + g.row_tasks - 1) / g.row_tasks) : 1;
 #ifdef STLM_BF16
   g.pack_a = 1;

@@ -32,6 +32,9 @@ typedef struct {
   int k, segments;
   int load; // start from c
   const float *bias, *residual; // residual has the rows of c
+  const float *c_ahead;         // where the block after this one starts from c
+  const float *ahead;           // what will be read afterwards, of which each block fetches so many cache lines
+  int ahead_lines;
 } tile;
 
 INLINE void tile_fixed(const int rows, const int vectors, const tile *t, const int last) {
@@ -45,14 +48,14 @@ INLINE void tile_fixed(const int rows, const int vectors, const tile *t, const i
       sum[i][w] = !t->load ? zero16() : w == vectors - 1 ? load_part(p, last) : load16(p);
     }
   }
-  // What the next tile down starts from is on its way while this one computes.
-  if (t->load) {
+  // Where the sums go, or what the next block starts from, is on its way while this one computes.
+  const float *c_ahead = t->load ? t->c_ahead : t->c;
 #pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
+  for (int i = 0; i < rows; i++) {
 #pragma GCC unroll 2
-      for (int w = 0; w < vectors; w++) __builtin_prefetch(t->c + (i + rows) * c_row + w * LANES, 1);
-    }
+    for (int w = 0; w < vectors; w++) __builtin_prefetch(c_ahead + i * c_row + w * LANES, 1);
   }
+  for (int line = 0; line < t->ahead_lines; line++) __builtin_prefetch(t->ahead + line * LANES, 0, 2);
   const float *b = t->b;
   const ptrdiff_t a_row = t->a_row, a_k = t->a_k, b_k = t->b_k;
   for (int segment = 0; segment < t->segments; segment++) {
@@ -119,17 +122,29 @@ INLINE void run_tile(const tile *t, int rows, int columns) {
   tile_functions[rows - 1][vectors - 1](t, columns - (vectors - 1) * LANES);
 }
 
+INLINE int blocks_of_rows(int rows) { return (rows + TILE_ROWS - 1) / TILE_ROWS; }
+
+// Lets product `part` of `parts` like this one, each of so many rows, fetch its share of what is read after all of them.
+INLINE void fetch_ahead(tile *t, const float *next, size_t numbers, int part, int parts, int rows) {
+  const size_t share = numbers / (size_t)parts, lines = (size_t)blocks_of_rows(rows) * LANES;
+  t->ahead = next + share * (size_t)part;
+  t->ahead_lines = (int)((share + lines - 1) / lines);
+}
+
 // All rows of one panel of columns. t names the first row; heights differ by at most one.
 INLINE void run_rows(tile t, int rows, int columns) {
-  const int blocks = (rows + TILE_ROWS - 1) / TILE_ROWS;
+  const int blocks = blocks_of_rows(rows);
   const float *a = t.a, *residual = t.residual;
   float *c = t.c;
   for (int i = 0, row = 0; i < blocks; i++) {
     const int height = (rows - row + blocks - i - 1) / (blocks - i);
     t.a = a + row * t.a_row;
     t.c = c + row * t.c_row;
+    // Below, and then at the top of the columns to the right.
+    t.c_ahead = i + 1 < blocks ? t.c + height * t.c_row : c + columns;
     if (residual) t.residual = residual + row * t.c_row;
     run_tile(&t, height, columns);
+    if (t.ahead) t.ahead += t.ahead_lines * LANES;
     row += height;
   }
 }
