@@ -94,11 +94,15 @@ function chooseProfile(
   const spec = validate(root, name);
   const names = Object.keys(spec.profiles);
   const profile = asked ?? spec.profile ?? names[0] ?? "default";
-  if (names.length > 0 && !names.includes(profile)) {
+  const isNamed = asked !== undefined || spec.profile !== undefined;
+  if ((isNamed || names.length > 0) && !names.includes(profile)) {
     throw new UserError(`There is no profile "${profile}".`, {
       code: "UNKNOWN_PROFILE",
       where: asked ? { file: `--profile ${asked}` } : root.entries.get("profile")?.keyWhere,
-      hint: `Profiles are: ${names.join(", ")}.${didYouMean(profile, names)}`,
+      hint:
+        names.length > 0
+          ? `Profiles are: ${names.join(", ")}.${didYouMean(profile, names)}`
+          : `${name} has no profiles: leave it out, or add one as profiles.${profile}.`,
     });
   }
   return profile;

@@ -25,7 +25,7 @@ export async function buildGraph(source: GraphSource): Promise<readonly StageNod
   const stagesMap = getMap(source.root, "stages") ?? emptyMap(source.root.where);
   const stages = resolveExtends(stagesMap);
   const specs = plain(stages) as Record<string, StageSpec>;
-  checkNamespaces(source, Object.keys(specs));
+  checkNamespaces(source, stages, specs);
   const drafts: Draft[] = [];
   for (const name of Object.keys(specs)) {
     drafts.push(...(await draftInstances(name, specs[name]!, getMap(stages, name)!, source)));
@@ -187,14 +187,31 @@ function commandOf(spec: StageSpec, scope: Scope): CommandSpec {
 }
 
 /** A namespace below params that is neither a stage nor read by any `${...}` is a typing error. */
-function checkNamespaces(source: GraphSource, stageNames: readonly string[]): void {
-  const used = new Set([...stageNames, ...namespacesRead(source.root)]);
+function checkNamespaces(source: GraphSource, stages: LocatedMap, specs: Readonly<Record<string, StageSpec>>): void {
+  const names = Object.keys(specs);
+  const used = new Set([...names, ...namespacesInUse(source, stages, specs)]);
   for (const [key, entry] of source.params.entries) {
     if (used.has(key)) continue;
     throw new UserError(`Nothing uses the parameters "${key}": it is no stage, and no \${...} reads it.`, {
       code: "UNKNOWN_KEY",
       where: entry.keyWhere,
-      hint: `Stages are: ${stageNames.join(", ")}.${didYouMean(key, used)}`,
+      hint: `Stages are: ${names.join(", ")}.${didYouMean(key, used)}`,
     });
   }
+}
+
+/** In a stage and its parameters `${model}` reads the axis `model`, so params.model would stand there unread. */
+function namespacesInUse(
+  { root, params }: GraphSource,
+  stages: LocatedMap,
+  specs: Readonly<Record<string, StageSpec>>,
+): string[] {
+  const own = [...stages.entries, ...params.entries].flatMap(([name, { value }]) => {
+    const { include = [], exclude: _, ...axes } = specs[name]?.matrix ?? {};
+    const always = Object.keys(axes).filter((axis) => include.every((cell) => axis in cell));
+    return [...namespacesRead(value, always)];
+  });
+  // Other profiles read too: what only they use is no mistake.
+  const others = getMap(root, "profiles");
+  return others ? [...own, ...namespacesRead(others)] : own;
 }

@@ -14,7 +14,11 @@ interface Subject {
 /** The first finding (in the order of the file) as a UserError; further ones are counted in the hint. */
 export function configurationError(error: z.ZodError, subject: Subject): UserError {
   const findings = error.issues.map((issue) => describe(issue, subject));
-  findings.sort((a, b) => (a.where.line ?? 0) - (b.where.line ?? 0) || (a.where.column ?? 0) - (b.where.column ?? 0));
+  const rank = (finding: Finding) => rankOf(finding, findings);
+  findings.sort((a, b) => {
+    const [one, other] = [rank(a), rank(b)];
+    return one.line - other.line || one.column - other.column || one.after - other.after;
+  });
   const [first, ...others] = findings;
   const more = others.length > 0 ? `${others.length} more after this one.` : undefined;
   return new UserError(first!.message, {
@@ -24,19 +28,30 @@ export function configurationError(error: z.ZodError, subject: Subject): UserErr
   });
 }
 
+/** A missing value has no place but its map's, which comes before the misspelt key that may well be the value. */
+function rankOf({ where, missingFrom }: Finding, findings: readonly Finding[]) {
+  const typo = missingFrom && findings.find(({ unknownIn }) => unknownIn === missingFrom);
+  const { line = 0, column = 0 } = (typo ?? { where }).where;
+  return { line, column, after: typo ? 1 : 0 };
+}
+
 interface Finding {
   readonly message: string;
   readonly code: string;
   readonly where: ReturnType<typeof placeOf>;
   readonly hint: string | undefined;
+  /** The map that has a key too many, or lacks one: its path as text. */
+  readonly unknownIn?: string;
+  readonly missingFrom?: string;
 }
 
 function describe(issue: z.core.$ZodIssue, { of, located, schema }: Subject): Finding {
   const path = issue.path;
   if (issue.code === "unrecognized_keys") {
     const key = issue.keys[0]!;
-    const known = keysAt(schema, path);
+    const known = keysAt(schema, path, located);
     return {
+      unknownIn: path.join("."),
       message: `Unknown key "${key}" in ${of}.`,
       code: "UNKNOWN_KEY",
       where: placeOf(located, [...path, key]),
@@ -55,14 +70,29 @@ function describe(issue: z.core.$ZodIssue, { of, located, schema }: Subject): Fi
       hint: `Legal values are: ${options.join(", ")}.${given === undefined ? "" : didYouMean(String(given), options)}`,
     };
   }
-  const missing = issue.code === "invalid_type" && valueAt(located, path) === undefined;
+  const problem = issue.message.replace(/^Invalid input: /, "");
+  if (issue.code !== "invalid_type" || valueAt(located, path) !== undefined) {
+    return { message: `Bad value${leaf} in ${of}: ${problem}.`, code: "BAD_VALUE", where, hint: undefined };
+  }
   return {
-    message: missing ? `A value is missing${leaf} in ${of}.` : `Bad value${leaf} in ${of}: ${issue.message}.`,
-    code: missing ? "MISSING_VALUE" : "BAD_VALUE",
+    message: `A value is missing${leaf} in ${of}.`,
+    code: "MISSING_VALUE",
     where,
-    hint: missing ? issue.message : undefined,
+    hint: `It takes ${NOUNS[issue.expected] ?? `a value of the type ${issue.expected}`}.`,
+    missingFrom: path.slice(0, -1).join("."),
   };
 }
+
+/** What zod calls the types of values, as a reader of YAML does. */
+const NOUNS: Readonly<Record<string, string>> = {
+  number: "a number",
+  int: "a whole number",
+  string: "a text",
+  boolean: "true or false",
+  array: "a list",
+  object: "a mapping",
+  record: "a mapping",
+};
 
 function valueAt(located: Located, path: readonly PropertyKey[]): unknown {
   let here: Located | undefined = located;
@@ -75,11 +105,25 @@ function valueAt(located: Located, path: readonly PropertyKey[]): unknown {
 }
 
 /** The keys that an object schema at `path` knows; empty where it cannot be told. */
-function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+function keysAt(schema: z.ZodType, path: readonly PropertyKey[], located: Located): string[] {
   let here: unknown = schema;
   for (const part of path) here = child(unwrap(here), part);
-  const shape = (unwrap(here) as { shape?: Record<string, unknown> } | undefined)?.shape;
-  return shape ? Object.keys(shape) : [];
+  const { shape, options = [], def } = (unwrap(here) ?? {}) as ObjectLike & UnionLike;
+  if (shape) return Object.keys(shape);
+  // Of several kinds of maps, the one that the value says it is: { shape: early, ... }.
+  const discriminator = def?.discriminator;
+  if (discriminator === undefined) return [];
+  const kind = valueAt(located, [...path, discriminator]);
+  return Object.keys(options.find((option) => option.shape?.[discriminator]?.value === kind)?.shape ?? {});
+}
+
+interface ObjectLike {
+  readonly shape?: Readonly<Record<string, { readonly value?: unknown }>>;
+}
+
+interface UnionLike {
+  readonly options?: readonly ObjectLike[];
+  readonly def?: { readonly discriminator?: string };
 }
 
 function child(schema: unknown, part: PropertyKey): unknown {

@@ -56,12 +56,16 @@ export function substituteKnown(text: string, scope: Scope): string {
   });
 }
 
-/** First path parts of all expressions in a tree of values: what `${models.baseline}` reads is "models". */
-export function namespacesRead(located: Located): Set<string> {
-  if (located.kind === "list") return new Set(located.items.flatMap((item) => [...namespacesRead(item)]));
+/**
+ * First path parts of all expressions in a tree of values: what `${models.baseline}` reads is "models". A whole `${axis}` of
+ * `axes` reads the matrix, and nothing below params.
+ */
+export function namespacesRead(located: Located, axes: readonly string[] = []): Set<string> {
+  if (located.kind === "list") return new Set(located.items.flatMap((item) => [...namespacesRead(item, axes)]));
   if (located.kind === "map")
-    return new Set([...located.entries.values()].flatMap(({ value }) => [...namespacesRead(value)]));
-  return new Set(Array.from(String(located.value).matchAll(/\$\{([A-Za-z0-9_-]+)/g), (match) => match[1]!));
+    return new Set([...located.entries.values()].flatMap(({ value }) => [...namespacesRead(value, axes)]));
+  const read = Array.from(String(located.value).matchAll(/\$\{([A-Za-z0-9_-]+)(\}?)/g));
+  return new Set(read.filter(([, name, end]) => end === "" || !axes.includes(name!)).map(([, name]) => name!));
 }
 
 function lookUp(path: string, at: Located, scope: Scope, trail: readonly string[]): Located {

@@ -24,6 +24,12 @@ const definitions: Record<string, StageDefinition> = {
       steps: z.int().min(1),
       rate: z.number().default(0.1),
       model: z.strictObject({ width: z.int(), depth: z.int().default(2) }).optional(),
+      dropout: z
+        .discriminatedUnion("shape", [
+          z.strictObject({ shape: z.literal("early"), until: z.int() }),
+          z.strictObject({ shape: z.literal("late"), from: z.int() }),
+        ])
+        .optional(),
     }),
     outputs: { model: "model", notes: "files" },
     determinism: "bitwise",
@@ -210,6 +216,15 @@ describe("a mistake in pipeline.yaml is one message that says where", () => {
     "a wrong type": [BASE.replace("train: { steps: 5 }", "train: { steps: many }")],
     "a stage with neither use nor cmd": [BASE.replace("corpus: { use: source }", "corpus: {}")],
     "an unknown profile": [BASE, { profile: "larg" }],
+    "a profile where there are none": [
+      BASE.replace("profile: small\n", "").replace(/profiles:\n( .*\n)+/, ""),
+      { profile: "large" },
+    ],
+    "parameters that an axis hides": [BASE, { set: ["model.wide.width=9"] }],
+    "a typo in a key that must be there": [BASE.replace("smallestEffect", "smallestEfect")],
+    "a typo in one kind of several": [
+      BASE.replace("train: { steps: 5 }", "train: { steps: 5, dropout: { shape: early, untl: 3 } }"),
+    ],
     "an extends that goes in a circle": [BASE.replace("wide: { width: 8 }", "wide: { extends: deep, width: 8 }")],
     "broken YAML": [BASE.replace("params:", "params: {")],
     "one input for many instances": [BASE.replace("inputs: { models:", "inputs: { one: train, models:")],
