@@ -4,11 +4,13 @@ import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { loadTokenizer, type Tokenizer, tokenizers } from "../data/tokenizers/index.ts";
 import { SUMMARY_JSON } from "../data/tokenizers/tokenizer.ts";
-import { ObjectError, type Store } from "../store/store.ts";
+import { type ActionRecord, ObjectError, type Store } from "../store/store.ts";
 import { type Digest, hexOf } from "../util/digest.ts";
 import { UserError } from "../util/errors.ts";
 import { openLabStore } from "./lab.ts";
 import { newestRecord } from "./records.ts";
+
+const MOST_FILES = 6;
 
 /** Artifacts that a command opened. Dispose of it at the end: folders out of the store are removed. */
 export class Artifacts {
@@ -40,11 +42,7 @@ export class Artifacts {
     const blob = record === undefined ? digests.find((digest) => this.isBlob(digest)) : undefined;
     if (blob !== undefined)
       return { place: this.store.objectPath(blob), isFolder: false, title: hexOf(blob).slice(0, 12) };
-    const what = digests.length > 0 ? `"${name}" holds none of ${wanted.join(", ")}.` : `Nothing is called "${name}".`;
-    throw new UserError(what, {
-      code: "UNKNOWN_ARTIFACT",
-      hint: "Give a path, a stage of this lab such as shards, or the first digits of a hash; -C names another lab.",
-    });
+    throw digests.length > 0 ? this.otherKind(name, wanted, record, digests) : unknownName(name);
   }
 
   /** The tokenizer of that digest: the one that `given` names, a built-in one, or one that a run of the lab made. */
@@ -91,6 +89,25 @@ export class Artifacts {
     }
   }
 
+  /** There is such an artifact, and this command is for others: says what it holds, and where that lies. */
+  private otherKind(
+    name: string,
+    wanted: readonly string[],
+    record: ActionRecord | undefined,
+    digests: readonly Digest[],
+  ) {
+    const files = digests.flatMap((digest) => this.filesOf(digest)).filter((file) => !file.includes("/"));
+    const more = files.length > MOST_FILES ? " ..." : "";
+    const folders = Object.entries(record?.outputs ?? {}).flatMap(
+      ([output, digest]) => this.store.latestFolder(record!.stage, output, digest) ?? [],
+    );
+    const open = folders.length > 0 ? `, which you can open in ${folders.map(fromHere).join(" and ")}` : "";
+    return new UserError(`"${name}" holds none of ${wanted.join(", ")}.`, {
+      code: "UNKNOWN_ARTIFACT",
+      hint: `It holds ${files.slice(0, MOST_FILES).join(", ")}${more}${open}. This command reads shards, or of an evaluation its rows.`,
+    });
+  }
+
   private isBlob(digest: Digest): boolean {
     return this.filesOf(digest).length === 0 && this.store.checkObject(digest) === "ok";
   }
@@ -101,4 +118,15 @@ export class Artifacts {
     this.store.materialise(digest, path.join(folder, "artifact"), { readOnly: true });
     return path.join(folder, "artifact");
   }
+}
+
+function unknownName(name: string): UserError {
+  return new UserError(`Nothing is called "${name}".`, {
+    code: "UNKNOWN_ARTIFACT",
+    hint: "Give a path, a stage of this lab such as shards, or the first digits of a hash; -C names another lab.",
+  });
+}
+
+function fromHere(folder: string): string {
+  return path.relative(process.cwd(), folder);
 }

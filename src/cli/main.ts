@@ -107,8 +107,8 @@ function buildProgram(): Command {
     .action(exitCodeOf(async () => (await import("./commands/report.ts")).report));
   program
     .command("runs")
-    .description("past runs from the hash-chained log")
-    .option("--last <n>", "how many", count, 20)
+    .description("past runs, and what each stage of them took, from the hash-chained log")
+    .option("--last <n>", "how many lines; 0 for all", count, 20)
     .option("-C, --directory <dir>", "the lab", ".")
     .option("--json", "print one JSON document", false)
     .addHelpText("after", example("runs", "runs --last 5 --json"))

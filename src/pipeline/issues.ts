@@ -30,8 +30,8 @@ export function configurationError(error: z.ZodError, subject: Subject): UserErr
 
 /** A missing value has no place but its map's, which comes before the misspelt key that may well be the value. */
 function rankOf({ where, missingFrom }: Finding, findings: readonly Finding[]) {
-  const typo = missingFrom && findings.find(({ unknownIn }) => unknownIn === missingFrom);
-  const { line = 0, column = 0 } = (typo ?? { where }).where;
+  const typo = missingFrom === undefined ? undefined : findings.find(({ unknownIn }) => unknownIn === missingFrom);
+  const { line = 0, column = 0 } = typo?.where ?? where;
   return { line, column, after: typo ? 1 : 0 };
 }
 

@@ -26,18 +26,24 @@ export function latestName(name: string): string {
   return name.split("/").map(safe).join("/");
 }
 
+/** The folder `latest/<name>`, where it leads to this tree; undefined where it leads to another or is not there. */
+export function latestFolder(objects: ObjectStore, name: string, digest: Digest): string | undefined {
+  const folder = path.join(objects.layout.latest, latestName(name));
+  const link = path.join(folder, MANIFEST_LINK);
+  return readLink(link) === linkTo(link, objects, digest) ? folder : undefined;
+}
+
 /** Points `latest/<name>` at a tree. Does nothing where it already does. */
 export function linkLatest(objects: ObjectStore, name: string, digest: Digest, manifest: TreeManifest): void {
+  if (latestFolder(objects, name, digest) !== undefined) return;
   const folder = path.join(objects.layout.latest, latestName(name));
-  const linkTo = (from: string, object: Digest) => path.relative(path.dirname(from), objects.path(object));
-  if (readLink(path.join(folder, MANIFEST_LINK)) === linkTo(path.join(folder, MANIFEST_LINK), digest)) return;
   guardStore(folder, () => {
     const scratch = temporaryPath(objects.layout, "latest");
     try {
       mkdirSync(scratch);
       const place = (relative: string, object: Digest) => {
         mkdirSync(path.dirname(path.join(scratch, relative)), { recursive: true });
-        symlinkSync(linkTo(path.join(folder, relative), object), path.join(scratch, relative));
+        symlinkSync(linkTo(path.join(folder, relative), objects, object), path.join(scratch, relative));
       };
       for (const entry of manifest.entries) {
         if (entry.type === "file") place(entry.path, entry.digest);
@@ -54,6 +60,10 @@ export function linkLatest(objects: ObjectStore, name: string, digest: Digest, m
       removeFolder(objects, scratch);
     }
   });
+}
+
+function linkTo(from: string, objects: ObjectStore, object: Digest): string {
+  return path.relative(path.dirname(from), objects.path(object));
 }
 
 function readLink(file: string): string | undefined {

@@ -6,7 +6,7 @@ import path from "node:path";
 import { type Digest, hexOf } from "../util/digest.ts";
 import { systemErrorCode, UserError } from "../util/errors.ts";
 import { type ActionRecord, type ActionState, ActionStore, type WrittenAction } from "./actions.ts";
-import { linkLatest } from "./latest.ts";
+import { latestFolder, linkLatest } from "./latest.ts";
 import { type StoreLayout, storeLayout, temporaryPath } from "./layout.ts";
 import { type MaterialiseOptions, materialiseTree, removeFolder } from "./materialise.ts";
 import { type CheckOptions, type ObjectState, ObjectStore } from "./objects.ts";
@@ -232,6 +232,11 @@ export class Store {
   /** Makes `latest/<name>` a folder of links to a tree's files. `name` is a stage id, perhaps with `/<output>`. */
   setLatest(name: string, digest: Digest): void {
     linkLatest(this.objects, name, digest, this.readTree(digest));
+  }
+
+  /** The folder of `latest/` where the files of this output lie, as long as a later run has not taken its place. */
+  latestFolder(stage: string, output: string, digest: Digest): string | undefined {
+    return latestFolder(this.objects, stage, digest) ?? latestFolder(this.objects, `${stage}/${output}`, digest);
   }
 
   /** Writes the verification stamps now; otherwise they are written from time to time and at exit. */

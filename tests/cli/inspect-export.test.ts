@@ -94,6 +94,8 @@ describe("inspect", () => {
   test("says what it does not find: the artifact, or the tokenizer of a lab that has none", async () => {
     await expect(look("shardz")).rejects.toMatchObject({ code: "UNKNOWN_ARTIFACT", exitCode: 2 });
     await expect(look("tokens")).rejects.toThrow('"tokens" holds none of manifest.json.');
+    const hint = expect.stringMatching(/^It holds stlm-tokenizer\.json, tokenizer\.json, .*tokens\.bin/);
+    await expect(look("tokens")).rejects.toMatchObject({ hint });
     await expect(look("ffffffffffff")).rejects.toMatchObject({ code: "UNKNOWN_ARTIFACT" });
     await expect(look(path.join(tokenizerFolder, "tokenizer.json"))).rejects.toMatchObject({ code: "NO_SHARD" });
     const empty = temporaryFolder("empty");

@@ -1,10 +1,12 @@
 // `show`: one action record: what decided it, what it made, what it cost, what it printed.
 
+import path from "node:path";
+import type { ActionPreimage } from "../../pipeline/key.ts";
 import type { ActionRecord, Store } from "../../store/store.ts";
 import { prettyCanonicalJson } from "../../util/canonical-json.ts";
 import { shortDigest } from "../../util/digest.ts";
 import { UserError } from "../../util/errors.ts";
-import { formatDuration } from "../../util/format.ts";
+import { formatBytes, formatCount, formatDuration } from "../../util/format.ts";
 import { openLabStore } from "../lab.ts";
 import { columns, print, printJson } from "../output.ts";
 import { newestRecord } from "../records.ts";
@@ -17,7 +19,7 @@ export async function show(name: string, options: { directory: string; json: boo
     const absent = lostLog ? `The log was lost: object ${shortDigest(lostLog)} was damaged.` : "No log was captured.";
     print(log ? store.readBytes(log).toString("utf8") : absent);
   } else if (options.json) printJson(record);
-  else print(describe(record));
+  else print(describe(record, store));
   return 0;
 }
 
@@ -41,19 +43,38 @@ function findRecord(store: Store, name: string): ActionRecord {
   });
 }
 
-function describe({ key, stage, preimage, outputs, provenance }: ActionRecord): string {
+function describe(record: ActionRecord, store: Store): string {
+  const { key, stage, preimage, outputs, provenance } = record;
   const facts: string[][] = [
     ["stage", stage],
     ["key", key],
     ...Object.entries(outputs).map(([name, digest]) => [`output ${name}`, `${digest}`]),
+    ...Object.entries(outputs).flatMap(([name, digest]) => {
+      const folder = store.latestFolder(stage, name, digest);
+      return folder === undefined ? [] : [[`files of ${name}`, path.relative(process.cwd(), folder)]];
+    }),
     ["started", provenance.startedAt],
     ["took", formatDuration(provenance.durationMs)],
     ...(provenance.device && !("device" in provenance.measures) ? [["device", provenance.device]] : []),
-    ...Object.entries(provenance.measures).map(([name, value]) => [name, String(value)]),
+    ...Object.entries(provenance.measures).map(([name, value]) => [name, measureText(name, value)]),
     ["attempt", String(provenance.attempt)],
     ["version", provenance.version],
     ...(provenance.log ? [["log", `${shortDigest(provenance.log)} (--log prints it)`]] : []),
     ...(provenance.lostLog ? [["log", `${shortDigest(provenance.lostLog)} (lost)`]] : []),
   ];
-  return `${columns(facts)}\n\nwhat decided the key:\n${prettyCanonicalJson(preimage)}`;
+  return `${columns(facts)}\n\nwhat decided the key:\n${prettyCanonicalJson(inBrief(preimage as Partial<ActionPreimage>))}`;
+}
+
+/** Native sources by their number: a list of fifty digests hides the parameters. */
+function inBrief(preimage: Partial<ActionPreimage>): unknown {
+  const { code } = preimage;
+  if (code === undefined || !("bundle" in code)) return preimage;
+  const count = Object.keys(code.native).length;
+  return { ...preimage, code: { ...code, native: `${count} source files; --json lists them` } };
+}
+
+function measureText(name: string, value: number | string): string {
+  if (typeof value === "string") return value;
+  if (name.endsWith("_bytes") || name === "bytes") return formatBytes(value);
+  return value >= 1000 ? formatCount(value) : String(Number(value.toPrecision(4)));
 }
