@@ -35,17 +35,19 @@ test.skipIf(missing)(
     const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: packageRoot(), env });
     expect(stdout).toMatch(/\| tiny +\| stlm, own +\| +4 x 1 \| +[\d,]+ \|/);
     expect(stdout).toMatch(/\| tiny +\| torch --compile +\| +2 x 2 \| +1,000 \|.*3\.1\d? MB/);
-    expect(stdout).toMatch(/\| gemm_nn_64x64 +\| +\d+ \| +[\d.]+ \| [\d. ]+% \|/);
+    expect(stdout).toMatch(/\| gemm_nn_64x64 \d+x\d+x\d+ +\| +\d+ \| +[\d.]+ \| [\d. ]+% \|/);
     const { about, results, leftOut } = JSON.parse(readFileSync(path.join(folder, "gpu-cuda-simulator.json"), "utf8"));
     expect(about.gpu.name).toBe("CUDA simulator");
     expect(leftOut).toEqual([]);
-    expect(results.map(({ failure }: { failure?: string }) => failure)).toEqual(new Array(4).fill(undefined));
+    expect(results).not.toEqual([]);
+    for (const { failure } of results) expect(failure).toBeUndefined();
     expect(results[0].ours).toMatchObject({ measures: { gpu: "CUDA simulator", gemm: "own" } });
     expect(results[0].ours.tokensPerSecond).toBeGreaterThan(0);
-    expect(results[3].peer.args).toContain(
+    const compiled = results.find(({ engine }: { engine: string }) => engine === "torch --compile");
+    expect(compiled.peer.args).toContain(
       "--device cuda --dtype bf16-autocast --layers 1 --hidden 32 --heads 2 --kv-heads 1 --ffn 48 --vocab 64 --context 16 --batch 2 --accum 2",
     );
-    expect(results[3].peer.args).toMatch(/--compile$/);
+    expect(compiled.peer.args).toMatch(/--compile$/);
   },
   120_000,
 );

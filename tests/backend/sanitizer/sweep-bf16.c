@@ -10,11 +10,11 @@ void stlm_destroy(stlm_context *context);
 #define NAME(kernel) PASTE(stlm_##kernel##_bf16, ISA_NAME)
 int NAME(attention)(stlm_context *context, float *y, float *lse, const float *qkv, float *cache, int capacity, int past,
                     int B, int T, int H, int Hkv, int D, float scale, int dropout, uint32_t seed, uint32_t purpose,
-                    uint32_t step, uint32_t site, uint32_t threshold, float keep);
+                    uint32_t first, uint32_t step, uint32_t site, uint32_t threshold, float keep);
 int NAME(attention_gradient)(stlm_context *context, float *dqkv, const float *dy, const float *y, const float *lse,
                              const float *qkv, int B, int T, int H, int Hkv, int D, float scale, int dropout,
-                             uint32_t seed, uint32_t purpose, uint32_t step, uint32_t site, uint32_t threshold,
-                             float keep);
+                             uint32_t seed, uint32_t purpose, uint32_t first, uint32_t step, uint32_t site,
+                             uint32_t threshold, float keep);
 
 static void products(stlm_context *c, int M, int N, int K) {
   const size_t m = (size_t)M, n = (size_t)N, k = (size_t)K;
@@ -37,14 +37,14 @@ static void heads(stlm_context *c, int B, int T, int Hkv, int group, int D) {
   const size_t width = (size_t)((H + 2 * Hkv) * D), y = (size_t)(B * T * H * D), qkv = (size_t)(B * T) * width;
   const size_t rows = (size_t)(B * H * T);
   for (int dropout = 0; dropout < 2; dropout++) {
-    CHECK(NAME(attention)(c, reals(y), reals(rows), reals(qkv), NULL, 0, 0, B, T, H, Hkv, D, 0.3f, dropout, 1, 3, 4, 5,
-                          0x30000000u, 1.2f));
+    CHECK(NAME(attention)(c, reals(y), reals(rows), reals(qkv), NULL, 0, 0, B, T, H, Hkv, D, 0.3f, dropout, 1, 3,
+                          4000000000u, 4, 5, 0x30000000u, 1.2f));
     CHECK(NAME(attention_gradient)(c, reals(qkv), reals(y), reals(y), reals(rows), reals(qkv), B, T, H, Hkv, D, 0.3f,
-                                   dropout, 1, 3, 4, 5, 0x30000000u, 1.2f));
+                                   dropout, 1, 3, 4000000000u, 4, 5, 0x30000000u, 1.2f));
   }
   const int past = 3, capacity = past + T;
   CHECK(NAME(attention)(c, reals(y), reals(rows), reals(qkv), reals((size_t)(B * capacity * 2 * Hkv * D)), capacity, past,
-                        B, T, H, Hkv, D, 0.3f, 0, 1, 3, 4, 5, 0, 1.0f));
+                        B, T, H, Hkv, D, 0.3f, 0, 1, 3, 0, 4, 5, 0, 1.0f));
 }
 
 int main(void) {

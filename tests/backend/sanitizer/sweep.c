@@ -48,7 +48,7 @@ static void each_number(stlm_context *c, int64_t length) {
   CHECK(NAME(add)(c, reals(n), reals(n), reals(n), length));
   CHECK(NAME(scale)(c, reals(n), reals(n), 0.5f, length));
   CHECK(NAME(sum)(c, reals(1), reals(n), length, 1));
-  CHECK(NAME(dropout)(c, reals(n), reals(n), reals(n), length, 1, 3, 4, 5, 0x30000000u, 1.25f));
+  CHECK(NAME(dropout)(c, reals(n), reals(n), reals(n), length, 1, 3, 4000000000u, 4, 5, 0x30000000u, 1.25f));
   float *v = reals(n);
   for (size_t i = 0; i < n; i++) v[i] *= v[i];
   CHECK(NAME(adamw)(c, reals(n), reals(n), reals(n), v, length, 0.9f, 0.95f, 1e-3f, 1.1f, 1e-8f, 1e-4f, 1.0f));
@@ -58,8 +58,8 @@ static void heads(stlm_context *c, int B, int T, int Hkv, int group, int D) {
   const int H = Hkv * group;
   const size_t width = (size_t)((H + 2 * Hkv) * D), y = (size_t)(B * T * H * D), qkv = (size_t)(B * T) * width;
   for (int dropout = 0; dropout < 2; dropout++) {
-    CHECK(NAME(attention)(c, reals(y), reals((size_t)(B * H * T)), reals(qkv), NULL, 0, 0, B, T, H, Hkv, D, 0.3f, dropout, 1, 3, 4, 5, 0x30000000u, 1.2f));
-    CHECK(NAME(attention_gradient)(c, reals(qkv), reals(y), reals(y), reals((size_t)(B * H * T)), reals(qkv), B, T, H, Hkv, D, 0.3f, dropout, 1, 3, 4, 5, 0x30000000u, 1.2f));
+    CHECK(NAME(attention)(c, reals(y), reals((size_t)(B * H * T)), reals(qkv), NULL, 0, 0, B, T, H, Hkv, D, 0.3f, dropout, 1, 3, 4000000000u, 4, 5, 0x30000000u, 1.2f));
+    CHECK(NAME(attention_gradient)(c, reals(qkv), reals(y), reals(y), reals((size_t)(B * H * T)), reals(qkv), B, T, H, Hkv, D, 0.3f, dropout, 1, 3, 4000000000u, 4, 5, 0x30000000u, 1.2f));
   }
   float *table = reals((size_t)(T + 2) * 2 * (size_t)D);
   stlm_rope_table(table, T + 2, D, 10000.0);
