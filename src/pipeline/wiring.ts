@@ -101,12 +101,14 @@ function resolve(
   if (wanted.many && (refs.length > 0 || isAll)) return refs;
   if (!wanted.many && refs.length === 1) return refs[0]!;
   const ids = candidates.map((draft) => draft.id);
+  const isCommand = reader.module === undefined && refs.length > 1;
+  const all = isCommand ? ` A command reads all of them as a list by ${reference.stage}[*].` : "";
   const shown = ids.slice(0, 6).join(", ") + (ids.length > 6 ? `, ... (${ids.length} in all)` : "");
   throw new UserError(
     refs.length === 0
       ? `No instance of stage "${reference.stage}" matches the input "${wanted.name}" of "${reader.id}".`
       : `The input "${wanted.name}" of "${reader.id}" takes one artifact, and ${refs.length} instances of "${reference.stage}" match.`,
-    { code: "BAD_SELECTION", where, hint: `Its instances are: ${shown}.` },
+    { code: "BAD_SELECTION", where, hint: `Its instances are: ${shown}.${all}` },
   );
 }
 

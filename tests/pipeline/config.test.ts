@@ -228,6 +228,7 @@ describe("a mistake in pipeline.yaml is one message that says where", () => {
     "an extends that goes in a circle": [BASE.replace("wide: { width: 8 }", "wide: { extends: deep, width: 8 }")],
     "broken YAML": [BASE.replace("params:", "params: {")],
     "one input for many instances": [BASE.replace("inputs: { models:", "inputs: { one: train, models:")],
+    "one input of a command for many instances": [command('outs: [o], inputs: { models: "train[model=wide].model" }')],
     "a --set without a value": [BASE, { set: ["train.steps"] }],
     "a quoted seed": [BASE.replace("seed: [1, 2]", 'seed: [1, "2"]')],
     "a fractional seed": [BASE.replace("seed: [1, 2]", "seed: [1, 1.5]")],
