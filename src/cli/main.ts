@@ -16,7 +16,11 @@ function example(...lines: string[]): string {
 function withLab(command: Command): Command {
   return command
     .option("--profile <name>", "values of profiles.<name> instead of the default profile's")
-    .option("--set <path=value>", "override one value, e.g. train.steps=50 (repeatable)", collect, [])
+    .addOption(
+      new Option("--set <path=value>", "override one value, e.g. train.steps=50 (repeatable)")
+        .argParser(collect)
+        .default([], "none"),
+    )
     .option("-C, --directory <dir>", "the lab: the folder of pipeline.yaml", ".")
     .option("--json", "print one JSON document", false);
 }
@@ -170,7 +174,7 @@ function buildProgram(): Command {
     .option("--json", "print one JSON document", false)
     .addHelpText(
       "after",
-      example("export shards --to parquet", "export evaluate[model=baseline,seed=1] --to arrow -o items.arrow"),
+      example("export shards --to parquet", 'export "evaluate[model=baseline,seed=1]" --to arrow -o items.arrow'),
     )
     .action(exitCodeOf(async () => (await import("./commands/export.ts")).exportArtifact));
   program

@@ -156,7 +156,8 @@ function consequence(store: Store, origins: readonly Origin[]): string {
   const remedy = isLog
     ? "It is the captured log of a run, and no result rests on it: `repro` notes in the record that it is lost"
     : "`repro` makes it again";
-  return `${remedy}, but only with the settings that made it. If you want those no more, add ${RETIRED} to the name of each record that needs it: ${shown}.`;
+  const settings = `the settings that made it (\`stlm-pipeline show ${shortDigest(origins[0]!.record.key)}\` prints them)`;
+  return `${remedy}, but only with ${settings}. If you want those no more, add ${RETIRED} to the name of each record that needs it: ${shown}.`;
 }
 
 /** Relative to the store. */

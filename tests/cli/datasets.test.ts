@@ -18,8 +18,12 @@ test("the list has every data set with size, licence, language and by what its b
     expect(line, name).toContain(datasets[name].license);
     expect(line, name).toContain(datasets[name].size);
   }
-  expect(lines.find((line) => line.startsWith("openwebtext"))).toMatch(/7 of 80 digests, revision +the network$/);
-  expect(lines.find((line) => line.startsWith("bundled-stories"))).toMatch(/every digest +the package$/);
+  expect(lines.find((line) => line.startsWith("openwebtext"))).toMatch(
+    /7 of 80 digests, revision +the network {2}CC0-1.0$/,
+  );
+  expect(lines.find((line) => line.startsWith("bundled-stories"))).toMatch(
+    /every digest +the package {2}LicenseRef-public-domain-US$/,
+  );
   const json = JSON.parse(await run(undefined, undefined, { json: true }));
   expect(json.map((card: { name: string }) => card.name)).toEqual(datasetNames);
 });
@@ -32,7 +36,7 @@ test("a data card tells all that is known, and with --json every file", async ()
     '{"template":"{text}"}',
     "b04c8d1ceb2f5cd4588862100d08de323dccfbaa",
     "31bded16768a47c286becd292079122f5d7d4397a17b87d4250a00ccd581e6f0",
-    "params: { dataset: simple-wikipedia }",
+    "params: { corpus: { dataset: simple-wikipedia } }",
     "<data-dir>/simple-wikipedia/20231101.simple/train-00000-of-00001.parquet",
   ]) {
     expect(text).toContain(fact);

@@ -32,8 +32,8 @@ function list(json: boolean): void {
     printJson(cards.map(({ files, ...card }) => ({ ...card, files: files.length })));
     return;
   }
-  const rows = cards.map((card) => [card.name, card.size, card.license, card.language, card.pinned, origin(card)]);
-  print(columns([["name", "size", "licence", "language", "pinned by", "from"], ...rows]));
+  const rows = cards.map((card) => [card.name, card.size, card.language, card.pinned, origin(card), card.license]);
+  print(columns([["name", "size", "language", "pinned by", "from", "licence"], ...rows]));
   print("\nstlm-pipeline datasets show <name> prints all that is known of one.");
 }
 
@@ -65,6 +65,7 @@ function origin({ files }: DataCard): string {
 
 function describe(card: DataCard): string {
   const { rows, bytes, text = [], remark, files, revisions } = card;
+  const stage = card.kind === "benchmark" ? "benchmarks" : "corpus"; // as the default pipeline.yaml calls them
   const facts: string[][] = [
     ["kind", card.kind],
     ["licence", card.license],
@@ -81,8 +82,10 @@ function describe(card: DataCard): string {
     ...(revisions.length === 0 ? [] : [["revision", revisions.join(", ")]]),
     ["pinned by", card.pinned],
     ...(remark === undefined ? [] : [["remark", remark]]),
-    ["use it", `params: { dataset: ${card.name} }`],
-    ...(files.length > 1 ? [["", `params: { dataset: { name: ${card.name}, files: 1 } }  the first file alone`]] : []),
+    ["use it", `params: { ${stage}: { dataset: ${card.name} } }`],
+    ...(files.length > 1
+      ? [["", `params: { ${stage}: { dataset: { name: ${card.name}, files: 1 } } }  the first file alone`]]
+      : []),
   ];
   const shown = files.length > SHOWN_FILES ? files.slice(0, SHOWN_FILES - 2) : files;
   const rest = files.length - shown.length;
