@@ -67,7 +67,7 @@ export function planSummary(plan: Plan): string {
     [count("fresh"), "fresh"],
   ] as const;
   const text = parts.filter(([number]) => number > 0).map(([number, label]) => `${number} ${label}`);
-  return `${plan.nodes.length} stages: ${text.join(", ")}.`;
+  return `${countStages(plan.nodes.length)}: ${text.join(", ")}.`;
 }
 
 function stateOf(planned: PlannedNode): PlanRow["state"] {
@@ -77,4 +77,9 @@ function stateOf(planned: PlannedNode): PlanRow["state"] {
 
 function reasonOf(planned: PlannedNode): string {
   return "reason" in planned ? describeReason(planned.reason) : "";
+}
+
+/** `1 stage`, `28 stages` */
+export function countStages(count: number): string {
+  return `${count} stage${count === 1 ? "" : "s"}`;
 }

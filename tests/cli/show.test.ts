@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { show } from "../../src/cli/commands/show.ts";
+import { RunLog } from "../../src/store/run-log.ts";
 import { ACTION_RECORD_TYPE, ACTION_TYPE } from "../../src/store/store.ts";
 import { type Digest, digestOf } from "../../src/util/digest.ts";
 import { printedBy } from "../rigs/printed.ts";
@@ -46,4 +47,26 @@ test("show rounds what was measured, and counts native sources that --json lists
   expect(text).toContain("peak_bytes         8.22 MB\n");
   expect(text).toContain('"native": "2 source files; --json lists them"');
   expect(await printedBy(() => show("train", { ...options, json: true }))).toContain('"matmul.c": "sha256:0"');
+});
+
+test("show tells of a failure after the last result, and of one where there is no result", async () => {
+  using rig = StoreRig.create();
+  rig.record("plot", { files: tree(rig, "figure") });
+  const failed = {
+    kind: "stage",
+    state: "failed",
+    error: "The command ended with exit code 1.",
+    code: "COMMAND_FAILED",
+  };
+  const log = new RunLog(rig.store);
+  for (const stage of ["plot", "count"]) log.append({ ...failed, stage });
+  const options = { directory: rig.folder, json: false, log: false };
+  const newer = "a newer run failed: The command ended with exit code 1. (COMMAND_FAILED)";
+  expect(await printedBy(() => show("plot", options))).toContain(newer);
+  await expect(show("count", options)).rejects.toMatchObject({
+    message: "No run of count has succeeded.",
+    hint: "The last one: The command ended with exit code 1. (COMMAND_FAILED)",
+  });
+  log.append({ kind: "stage", state: "fresh", stage: "plot" });
+  expect(await printedBy(() => show("plot", options))).not.toContain("failed");
 });

@@ -4,7 +4,7 @@ import type { Outcome } from "../../pipeline/events.ts";
 import { type RunResult, runPipeline } from "../../pipeline/executor.ts";
 import { type Lab, type LabOptions, openLab } from "../lab.ts";
 import { columns, EXIT, print, printJson } from "../output.ts";
-import { type DeviceChoice, devicesFor, planLab, planRows, planSummary } from "../planning.ts";
+import { countStages, type DeviceChoice, devicesFor, planLab, planRows, planSummary } from "../planning.ts";
 import { Renderer, summarise } from "../renderer.ts";
 import { warningOfReference } from "../slow-device.ts";
 
@@ -83,7 +83,7 @@ function asJson(lab: Lab, result: RunResult, outcomes: readonly Outcome[]) {
 }
 
 function closingText(result: RunResult, outcomes: readonly Outcome[], seconds: number): string {
-  const lines = [`${outcomes.length} stages: ${summarise(outcomes)} in ${seconds.toFixed(1)} s.`];
+  const lines = [`${countStages(outcomes.length)}: ${summarise(outcomes)} in ${seconds.toFixed(1)} s.`];
   lines.push(...result.published.map((folder) => `Wrote ${folder}.`));
   if (result.interrupted)
     lines.push("Interrupted. Run the same command again to continue: nothing finished is run twice.");

@@ -25,6 +25,7 @@ function describe(record: JsonObject): string[] {
   const duration = typeof record["durationMs"] === "number" ? formatDuration(record["durationMs"]) : "";
   const measures = Object.entries((record["measures"] ?? {}) as Record<string, number | string>);
   const shown = measures.map(([name, value]) => `${name} ${typeof value === "number" ? compact(value) : value}`);
+  if (record["error"] !== undefined) shown.push(`${text("error")} (${text("code")})`);
   if (record["kind"] === "run-end")
     shown.push(...OUTCOMES.filter((name) => record[name]).map((name) => `${record[name]} ${name}`));
   return [text("kind"), text("stage") || text("profile"), text("state"), duration, shown.join(", ")];

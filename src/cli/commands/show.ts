@@ -1,10 +1,12 @@
 // `show`: one action record: what decided it, what it made, what it cost, what it printed.
 
+import { existsSync } from "node:fs";
 import path from "node:path";
 import type { ActionPreimage } from "../../pipeline/key.ts";
+import { RunLog } from "../../store/run-log.ts";
 import type { ActionRecord, Store } from "../../store/store.ts";
 import { prettyCanonicalJson } from "../../util/canonical-json.ts";
-import { shortDigest } from "../../util/digest.ts";
+import { hexOf, isDigest, shortDigest } from "../../util/digest.ts";
 import { UserError } from "../../util/errors.ts";
 import { formatBytes, formatCount, formatDuration } from "../../util/format.ts";
 import { openLabStore } from "../lab.ts";
@@ -16,6 +18,8 @@ export async function show(name: string, options: { directory: string; json: boo
   const record = findRecord(store, name);
   if (options.log) {
     const { log, lostLog } = record.provenance;
+    const failure = failureSince(store, record.stage, record.provenance.startedAt);
+    if (failure) process.stderr.write(`A later run of ${record.stage} failed: ${failure}\n`);
     const absent = lostLog ? `The log was lost: object ${shortDigest(lostLog)} was damaged.` : "No log was captured.";
     print(log ? store.readBytes(log).toString("utf8") : absent);
   } else if (options.json) printJson(record);
@@ -36,6 +40,9 @@ function findRecord(store: Store, name: string): ActionRecord {
     );
     if (found.length > 0) return found.sort(byTime).at(-1)!;
   }
+  const failure = failureSince(store, name);
+  if (failure)
+    throw new UserError(`No run of ${name} has succeeded.`, { code: "UNKNOWN_RUN", hint: `The last one: ${failure}` });
   const stages = [...new Set(records.map((record) => record.stage))].sort();
   throw new UserError(`No run is called "${name}", and no key or output begins so.`, {
     code: "UNKNOWN_RUN",
@@ -43,8 +50,20 @@ function findRecord(store: Store, name: string): ActionRecord {
   });
 }
 
+/** How the newest run of a stage ended and where its log is, if that was a failure after the given time. */
+function failureSince(store: Store, stage: string, since = ""): string | undefined {
+  if (!existsSync(store.root)) return undefined;
+  const last = new RunLog(store).readAll().findLast(({ record }) => record["stage"] === stage);
+  if (last?.record["state"] !== "failed" || last.at <= since) return undefined;
+  const { error, code, key } = last.record;
+  const log = typeof key === "string" && isDigest(key) ? path.join(store.layout.work, hexOf(key), "log.txt") : "";
+  const place = existsSync(log) ? `\n  Log: ${path.relative(process.cwd(), log)}` : "";
+  return `${error} (${code})${place}`;
+}
+
 function describe(record: ActionRecord, store: Store): string {
   const { key, stage, preimage, outputs, provenance } = record;
+  const failure = failureSince(store, stage, provenance.startedAt);
   const facts: string[][] = [
     ["stage", stage],
     ["key", key],
@@ -57,6 +76,7 @@ function describe(record: ActionRecord, store: Store): string {
     ["took", formatDuration(provenance.durationMs)],
     ...(provenance.device && !("device" in provenance.measures) ? [["device", provenance.device]] : []),
     ...Object.entries(provenance.measures).map(([name, value]) => [name, measureText(name, value)]),
+    ...(failure ? [["later", `a newer run failed: ${failure.replace("\n ", ".")}`]] : []),
     ["attempt", String(provenance.attempt)],
     ["version", provenance.version],
     ...(provenance.log ? [["log", `${shortDigest(provenance.log)} (--log prints it)`]] : []),
