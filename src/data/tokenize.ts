@@ -7,7 +7,7 @@ import { formatCount } from "../util/format.ts";
 import { type CorpusCounts, newCorpusCounts, readCorpus } from "./corpus.ts";
 import { readDatasetManifest } from "./datasets/manifest.ts";
 import { encodeDocuments } from "./encode.ts";
-import { type SplitRule, splitNames } from "./split.ts";
+import { type SplitName, type SplitRule, splitNames } from "./split.ts";
 import {
   loadTokenizer,
   makeTokenizer,
@@ -78,7 +78,15 @@ async function* trainTexts({ corpus, split, signal, onProgress }: TokenizeOption
     counts: newCorpusCounts(),
     onProgress: (done, total) => onProgress(done, total, "learning the tokenizer"),
   });
-  for await (const document of documents) if (document.split === "train") yield document.utf8;
+  let [read, yielded] = [0, 0];
+  for await (const document of documents) {
+    read++;
+    if (document.split !== "train") continue;
+    yielded++;
+    yield document.utf8;
+  }
+  // Before the trainer calls a long text too small: one file is one document, and may be held out whole.
+  if (yielded === 0 && read > 0) throw emptySplit("train", read, split);
 }
 
 /**
@@ -118,11 +126,16 @@ function refuseEmptySplits(manifest: TokensManifest, rule: SplitRule): void {
   const wanted = splitNames.filter((name) => name === "train" || rule[name] > 0);
   const empty = wanted.find((name) => manifest.splits[name].documents === 0);
   if (empty === undefined) return;
-  const share = empty === "train" ? "" : ` for a share of ${rule[empty]}`;
-  throw new UserError(`No document fell into the ${empty} split.`, {
+  throw emptySplit(empty, manifest.documents, rule);
+}
+
+function emptySplit(name: SplitName, documents: number, rule: SplitRule): UserError {
+  const share = name === "train" ? "" : ` for a share of ${rule[name]}`;
+  const change = name === "train" ? "Lower" : "Raise";
+  return new UserError(`No document fell into the ${name} split.`, {
     code: "EMPTY_SPLIT",
-    where: { path: `split.${empty}` },
-    hint: `The corpus has ${formatCount(manifest.documents)} documents, too few${share}. Raise split.validation and split.test, give more documents, or cut the text into more of them (separator, documentBytes).`,
+    where: { path: `split.${name}` },
+    hint: `The corpus has ${formatCount(documents)} document${documents === 1 ? "" : "s"}, too few${share}. ${change} split.validation and split.test, give more documents, or cut the text into more of them (separator, documentBytes).`,
   });
 }
 

@@ -1,6 +1,6 @@
 // The three data stages on the bundled corpus: download, tokenize, shard.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { newCorpusCounts, readCorpus } from "../../src/data/corpus.ts";
@@ -14,7 +14,7 @@ import { digestBytes } from "../../src/util/digest.ts";
 import download from "../../stages/download.ts";
 import shard from "../../stages/shard.ts";
 import tokenize from "../../stages/tokenize.ts";
-import { digestFolder, runStage } from "../rigs/stage-rig.ts";
+import { digestFolder, runStage, temporaryFolder } from "../rigs/stage-rig.ts";
 
 const signal = new AbortController().signal;
 
@@ -119,6 +119,17 @@ describe("the bundled stories, from download to shards", () => {
     await expect(runStage(tokenize, { params, inputs: { corpus: dataset } })).rejects.toMatchObject({
       code: "EMPTY_SPLIT",
       where: { path: "split.validation" },
+    });
+  });
+
+  test("a long text that is one held-out document is not called too small for a tokenizer", async () => {
+    const root = temporaryFolder("lab");
+    writeFileSync(path.join(root, "book.txt"), "It was a dark and stormy night. ".repeat(1000));
+    const own = (await runStage(download, { params: { dataset: { path: "book.txt" } }, root })).outputs.dataset;
+    const params = { tokenizer: "bpe", vocabSize: 300, split: { validation: 0.5, test: 0.4999 } } as const;
+    await expect(runStage(tokenize, { params, inputs: { corpus: own } })).rejects.toMatchObject({
+      code: "EMPTY_SPLIT",
+      hint: expect.stringMatching(/^The corpus has 1 document, too few\. Lower split/),
     });
   });
 
