@@ -1,5 +1,6 @@
 // Compiles src/ and stages/ to dist/ and the C library for this processor, writes the JSON schema of pipeline.yaml, and
-// makes `npx stlm-pipeline` work in the clone. Run by `npm ci` (as `prepare`), `npm pack` and the Makefile. Skips quietly where only dist/ was shipped.
+// makes `npx stlm-pipeline` work in the clone. Run by `npm ci` (as `prepare`), `npm pack` and the Makefile. Skips quietly
+// where only dist/ was shipped.
 //
 // With --if-stale it does nothing where nothing changed since the last build: npx runs `prepare` the first time that it
 // is used in a clone, and `npx stlm-pipeline repro` must not wait for a compiler.

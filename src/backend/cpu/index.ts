@@ -62,6 +62,7 @@ export function cpuSeemsAvailable(): boolean {
   return compilerOnPath() !== undefined || usableIsas().some((isa) => prebuiltLibrary(isa) !== undefined);
 }
 
+/** The beginning of a hint. */
 export const HOW_TO_GET_A_COMPILER =
   "Install a C compiler (Debian, Ubuntu: apt-get install gcc libc6-dev; macOS: xcode-select --install)";
 
